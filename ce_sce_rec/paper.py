@@ -48,9 +48,9 @@ def paper_config(backbone: str, loss: str, dataset: str, seed: int = 0) -> RunCo
                      float(cell["weight_decay"]), int(cell.get("eval_every", 5)), "auto",
                      options(backbone_options(backbone)), options(loss_options(loss)))
 
-# %% ../nbs/system/15_paper.ipynb #e75d79c3
+# %% ../nbs/system/15_paper.ipynb #86bd5e19
 SYNTHETIC_SETTINGS = {"epochs": 20, "batch_size": 128, "learning_rate": 5e-3, "eval_every": 5,
-                      "max_length": 15, "width": 32, "dropout": 0.2, "num_negatives": {"sce": 100}}
+                      "max_length": 10, "width": 32, "dropout": 0.2, "num_negatives": {"sce": 100}}
 
 def settings_for(backbone: str, loss: str, dataset: str) -> RunConfig:
     "The published settings of a cell; for the synthetic world our own; the defaults where there are neither."

@@ -1,0 +1,52 @@
+# make demo   set up .venv and compare three losses on the synthetic world (no network needed for data)
+# make test   set up .venv and run every check and every chapter
+# make readme README.md from nbs/index.ipynb     make docs   the site (needs Quarto)
+# make bench  measure training and evaluation    make clean  remove what these commands made
+PYTHON ?= python3
+VENV   ?= .venv
+PY      = $(VENV)/bin/python
+PIP     = $(PY) -m pip install --quiet --disable-pip-version-check
+JOBS   ?= 2
+SETUP   = settings.ini setup.py pyproject.toml constraints.txt
+# plain `torch` would pull the newest CUDA build; the tested version is asked for by name and first
+TORCH  ?= torch==2.13.0
+
+.PHONY: demo test readme docs bench clean export
+
+demo: $(VENV)/.ready
+	$(VENV)/bin/ce-sce-rec run compare_losses -p store demo/runs -p output demo
+	@echo "Look at demo/figure.png and demo/table.html; demo/compare_losses.ipynb is the executed notebook, demo/results.csv has one row for each run."
+
+test: $(VENV)/.ready-dev
+	$(PY) -m pytest -n $(JOBS) --dist worksteal tests
+
+readme: $(VENV)/.ready-dev
+	$(PY) tools/readme.py
+
+export: $(VENV)/.ready-dev
+	$(VENV)/bin/nbdev_export && $(VENV)/bin/nbdev_clean && $(PY) tools/readme.py
+
+docs:
+	@command -v quarto >/dev/null || { echo "make docs needs Quarto: install it from https://quarto.org/docs/get-started/ and run make docs again"; exit 1; }
+	@$(MAKE) --no-print-directory $(VENV)/.ready-dev
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/nbdev_docs
+
+bench: $(VENV)/.ready
+	$(PY) tools/bench.py
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.made $(SETUP)
+	$(PIP) -c constraints.txt "$(TORCH)"
+	$(PIP) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(PIP) -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo _docs _proc build dist *.egg-info .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

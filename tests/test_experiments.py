@@ -1,0 +1,71 @@
+"""The main job through its three doors: papermill's own description, the command line, and again from the store."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+CLI = [str(Path(sys.executable).with_name("ce-sce-rec"))]
+
+
+def run(*words, cwd):
+    return subprocess.run([*CLI, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    "A short run of the main job in a directory of its own."
+    folder = tmp_path_factory.mktemp("job")
+    done = run("run", "compare_losses", "-p", "epochs", 3, "-p", "seeds", 2, "-p", "eval_every", 1, "-p", "output", "out", "-p", "store", "runs", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_small_run_writes_everything(small_run):
+    folder, done = small_run
+    assert sorted(p.name for p in (folder / "out").iterdir()) == ["compare_losses.ipynb", "curves.csv", "figure.png", "results.csv", "table.html"]
+    for name in ("compare_losses.ipynb", "results.csv", "figure.png", "table.html"):
+        assert f"out/{name}" in done.stdout            # it says where everything lies
+    results = pd.read_csv(folder / "out" / "results.csv")
+    assert results.groupby("loss").seed.apply(list).to_dict() == {loss: [0, 1] for loss in ("ce", "sce", "bce")}
+    assert (results["test_ndcg@10"] > 0).all() and results["data_fingerprint"].nunique() == 1
+
+
+def test_progress_is_shown_and_not_stored(small_run):
+    folder, done = small_run
+    assert "18/18 epochs" in done.stderr
+    assert "epochs [" not in (folder / "out" / "compare_losses.ipynb").read_text()
+
+
+def test_second_time_reads_the_store(small_run):
+    folder, _ = small_run
+    before = pd.read_csv(folder / "out" / "results.csv")
+    again = run("run", "compare_losses", "-p", "epochs", 3, "-p", "seeds", 2, "-p", "eval_every", 1, "-p", "output", "again", "-p", "store", "runs", cwd=folder)
+    assert again.returncode == 0, again.stderr
+    pd.testing.assert_frame_equal(before, pd.read_csv(folder / "again" / "results.csv"))      # seconds included: nothing was trained
+
+
+def test_an_error_inside_the_notebook_is_one_sentence(tmp_path):
+    done = run("run", "compare_losses", "-p", "dataset", "beuaty", "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
+    assert done.returncode == 1 and "did you mean 'beauty'?" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_wrong_parameters_are_refused_before_anything_starts(tmp_path):
+    done = run("run", "compare_losses", "-p", "sedes", 3, cwd=tmp_path)
+    assert done.returncode == 2 and "did you mean 'seeds'?" in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_a_store_of_something_else_is_refused(tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "thesis.tex").write_text("…")
+    done = run("run", "compare_losses", "-p", "epochs", 1, "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
+    assert done.returncode == 1 and "is not a run store" in done.stderr
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["thesis.tex"]
+
+
+def test_papermill_describes_the_parameters():
+    done = subprocess.run([sys.executable, "-m", "papermill", "--help-notebook", str(ROOT / "nbs" / "experiments" / "compare_losses.ipynb")],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "dataset: str" in done.stdout and "number of seeds" in done.stdout

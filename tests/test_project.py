@@ -1,0 +1,170 @@
+"""The frame: notebooks clean and exported, README in step, links whole, nothing in the outputs that does not belong there."""
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, pages
+
+IDS = {"ids": lambda p: str(p.relative_to(ROOT / "nbs").with_suffix(""))}
+
+
+def cells(path):
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    "A copy of the sources in which nbdev may write."
+    target = tmp_path_factory.mktemp("copy") / "ce_sce_rec"
+    for name in ("nbs", "ce_sce_rec"):
+        shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+    for name in ("settings.ini", "setup.py", "pyproject.toml", "_quarto.yml", "README.md", "MANIFEST.in", "LICENSE", "constraints.txt", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def nbdev(command, copy):
+    return subprocess.run([sys.executable, "-c", f"import nbdev.{command[0]} as m; m.{command[1]}()"], cwd=copy, capture_output=True, text=True, check=True)
+
+
+def test_modules_are_exported(copy):
+    before = {p.relative_to(copy): p.read_text() for p in (copy / "ce_sce_rec").rglob("*.py")}
+    nbdev(("doclinks", "nbdev_export"), copy)
+    after = {p.relative_to(copy): p.read_text() for p in (copy / "ce_sce_rec").rglob("*.py")}
+    assert before == after, "the package is not in step with its notebooks: run make export"
+
+
+def test_notebooks_are_clean(copy):
+    before = {p: p.read_text() for p in (copy / "nbs").rglob("*.ipynb")}
+    nbdev(("clean", "nbdev_clean"), copy)
+    unclean = [str(p.relative_to(copy)) for p, text in before.items() if p.read_text() != text]
+    assert not unclean, f"run nbdev_clean: {unclean}"
+
+
+def test_readme_is_in_step():
+    run = subprocess.run([sys.executable, str(ROOT / "tools" / "readme.py"), "--check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("path", pages(), **IDS)
+def test_page(path):
+    first, text = source(cells(path)[0]), path.read_text(encoding="utf-8")
+    assert re.match(r"# \S.*\n\n> \S", first), "a page begins with a title and a one-line purpose, in a cell of their own"
+    outputs = json.dumps([c.get("outputs", []) for c in cells(path)])
+    assert not re.search(r"(?<![\w.:/])/(?:home|root|Users|tmp|work|usr)/", outputs), "an absolute path in an output"
+    assert not re.search(r"[\w.]+@[\w-]+\.(?:com|org|net|edu|cn)", outputs), "an e-mail address in an output"
+    assert not any(o.get("output_type") == "error" for c in cells(path) for o in c.get("outputs", [])), "a stored error"
+    assert path.stat().st_size < 2**20, "a page above 1 MB"
+    for alt in re.findall(r"!\[([^\]]*)\]\(", "".join(source(c) for c in cells(path) if c["cell_type"] == "markdown")):
+        assert len(alt) > 10, "an image without alternative text"
+    assert text.count("TODO") == 0
+
+
+@pytest.mark.parametrize("path", pages(), **IDS)
+def test_links(path):
+    missing = []
+    for cell in cells(path):
+        if cell["cell_type"] != "markdown":
+            continue
+        for link in re.findall(r"\]\((?!https?://|#|mailto:)([^)\s#]+)", source(cell)):
+            if not (path.parent / link).exists():
+                missing.append(link)
+    assert not missing, missing
+
+
+def test_readme_links():
+    for link in re.findall(r"\]\((?!https?://|#)([^)\s#]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_page_is_in_the_sidebar_and_back():
+    listed = re.findall(r"- ((?:[\w/]+/)?\w+\.ipynb)", (ROOT / "_quarto.yml").read_text())
+    assert sorted(listed) == sorted(str(p.relative_to(ROOT / "nbs")) for p in pages())
+
+
+def test_experiments_keep_their_parameters_tag():
+    # without the tag papermill runs the defaults in silence
+    for path in (ROOT / "nbs" / "experiments").glob("*.ipynb"):
+        tagged = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+        assert len(tagged) == 1, path.name
+        for line in source(tagged[0]).splitlines():
+            assert re.match(r"\w+: [\w\[\]]+ = .+  # \S", line), f"{path.name}: a parameter needs a type and a description: {line}"
+
+
+def test_public_names_are_documented():
+    undocumented = []
+    script = "import importlib, inspect, json, sys\n" \
+             "bad = []\n" \
+             "for name in sys.argv[1:]:\n" \
+             "    m = importlib.import_module(name)\n" \
+             "    for n in getattr(m, '__all__', []):\n" \
+             "        o = getattr(m, n)\n" \
+             "        if (inspect.isfunction(o) or inspect.isclass(o)) and not (o.__doc__ or '').strip(): bad.append(f'{name}.{n}')\n" \
+             "print(json.dumps(bad))"
+    modules = [".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for p in (ROOT / "ce_sce_rec").rglob("*.py") if p.name != "_modidx.py"]
+    undocumented = json.loads(subprocess.run([sys.executable, "-c", script, *modules], capture_output=True, text=True, check=True).stdout.splitlines()[-1])
+    assert not undocumented
+
+
+def test_stations_import_only_earlier_ones():
+    order = ["errors", "files", "plots", "metrics", "negatives", "losses", "bounds", "datasets.interactions", "datasets.worlds", "datasets", "samples", "backbones.base",
+             "backbones.sasrec", "backbones", "evaluation", "training", "runs", "paper", "experiments", "cli"]
+    for path in (ROOT / "ce_sce_rec").rglob("*.py"):
+        name = ".".join(path.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__")
+        if name in ("__init__", "_modidx"):
+            continue
+        for imported in re.findall(r"^\s*from ce_sce_rec\.([\w.]+) import", path.read_text(), re.M):
+            assert order.index(imported) < order.index(name), f"{name} imports {imported}, a later station"
+
+
+def test_make_docs_without_quarto():
+    if shutil.which("quarto"):
+        pytest.skip("Quarto is installed here")
+    before = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout
+    run = subprocess.run(["make", "--no-print-directory", "docs"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode != 0 and run.stdout.count("\n") == 1 and "quarto.org" in run.stdout
+    assert subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout == before
+
+
+def test_wheel_carries_templates_and_published_numbers(copy, tmp_path):
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(copy)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for wanted in ("ce_sce_rec/experiments/compare_losses.ipynb", "ce_sce_rec/published/authors_runs.csv", "ce_sce_rec/published/README.md", "ce_sce_rec/losses.py"):
+        assert wanted in names
+    assert not [n for n in names if n.endswith(".gz")]
+
+
+def test_committed_results_have_their_columns():
+    import pandas as pd
+    table = pd.read_csv(ROOT / "nbs" / "results" / "beauty.csv")
+    metrics = [f"test_{m}@{k}" for k in (1, 5, 10) for m in ("hr", "ndcg", "mrr")]
+    for column in ["backbone", "loss", "dataset", "seed", "best_epoch", "valid_ndcg@10", *metrics, "seconds", "device", "torch", "commit"]:
+        assert column in table and table[column].notna().all(), column
+    assert not table.duplicated(["backbone", "loss", "dataset", "seed"]).any()
+
+
+def test_nothing_personal_in_the_tree():
+    # interaction data may not be shipped; absolute paths of a machine have no place in the sources
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    if not files:
+        pytest.skip("not a git checkout")
+    assert not [f for f in files if re.search(r"\.(txt\.gz|inter|parquet|pt|pkl|ckpt)$", f)]
+    text = "".join(Path(ROOT / f).read_text(encoding="utf-8", errors="ignore") for f in files if f.endswith((".py", ".md", ".yml", ".yaml", ".ini", ".toml")))
+    assert not re.search(r"(?<![\w.:/])/(?:home|Users)/\w", text)
+
+
+@pytest.mark.parametrize("tool", ["ruff", "codespell"])
+def test_lint(tool):
+    command = {"ruff": ["ruff", "check", "--quiet", "ce_sce_rec", "tests", "tools", "setup.py"], "codespell": ["codespell", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "ce_sce_rec"]}[tool]
+    run = subprocess.run([str(Path(sys.executable).with_name(command[0])), *command[1:]], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
