@@ -16,9 +16,9 @@ from .errors import check_name
 from .metrics import mrr, ndcg, rank_of_target
 
 # %% auto #0
-__all__ = ['TERMS', 'normalizing_term', 'METRICS', 'losses_on_scores', 'tightness', 'planted_scores', 'score_gradient', 'coverage', 'bounding_probability', 'exact_bounding_probability', 'bounding_frequency']
+__all__ = ['TERMS', 'normalizing_term', 'METRICS', 'losses_on_scores', 'tightness', 'planted_scores', 'score_gradient', 'coverage', 'bounding_probability', 'exact_bounding_probability', 'bounding_frequency', 'P1_LOSSES', 'p1_bounding_probability', 'required_num_negatives']
 
-# %% ../nbs/theory/02_one_form.ipynb #8562ae3b
+# %% ../nbs/theory/02_one_form.ipynb #efcb71a0
 def _in_kind(function):
     "Let a function of float64 arrays take numbers, arrays or tensors, and return what it was given."
     @functools.wraps(function)
@@ -27,7 +27,7 @@ def _in_kind(function):
         plain = lambda a: a.detach().cpu().double().numpy() if isinstance(a, Tensor) else a
         result = function(*map(plain, args), **{name: plain(a) for name, a in kwargs.items()})
         if tensors: return torch.as_tensor(result, device=tensors[0].device)
-        return result if np.ndim(result) else float(result)
+        return result if np.ndim(result) else np.asarray(result).item()
     return wrapper
 
 # %% ../nbs/theory/02_one_form.ipynb #9a328b59
@@ -226,3 +226,61 @@ def bounding_frequency(
         values = losses_on_scores(loss, scores.expand(size, -1), target.expand(size), generator)
         hits += int((values.double() >= floor - slack).sum())
     return hits, trials
+
+# %% ../nbs/theory/06_nce_neg_is.ipynb #72cb120b
+def _p1_steps(rank, metric):
+    "P1's m: the smallest with rank <= 2^(2^m) - 1 (NDCG) or rank <= 2^m (MRR); 0 at rank 1."
+    return _digits(_digits(rank) - 1) if metric == "ndcg" else _digits(rank - 1)
+
+def _p1_formula(groups, misses, num_negatives):
+    "1 - g (1-p)^floor(K/g) for any g > 0, whole or not, as P1 prints it; 1 where g is 0."
+    safe = np.where(groups > 0, groups, 1.0)
+    return np.where(groups > 0, 1 - safe * np.exp(special.xlog1py(np.floor(num_negatives / safe * (1 + 1e-12)), -misses)), 1.0)
+
+# %% ../nbs/theory/06_nce_neg_is.ipynb #018e40e3
+P1_LOSSES = ("nce", "neg", "is", "sce")
+
+@_in_kind
+def p1_bounding_probability(
+    loss: str,                          # "nce", "neg", "is" or "sce"
+    rank: Int[Tensor, "..."],           # r_+, 1 … num_items
+    num_items: int,                     # |I|
+    num_negatives: Int[Tensor, "..."],  # K, items drawn uniformly with replacement
+    alpha: Float[Tensor, "..."] = 1.0,  # SCE's weight, at least 1
+    metric: str = "ndcg",               # "ndcg" or "mrr"
+    num_nonnegative: Int[Tensor, "..."] | None = None,  # NCE: how many items have s' >= 0; NEG: s >= 0
+) -> Float[Tensor, "..."]:              # float64, unclipped
+    "P1's bounding probabilities as printed (P1, Table 1). The one for SCE is **not** a valid bound: see `bounding_probability`."
+    check_name("loss with a bound in P1", loss, P1_LOSSES)
+    rank, num_items, num_negatives, alpha = _check_sampling(rank, num_items, num_negatives, alpha, metric)
+    steps = _p1_steps(rank, metric)
+    if loss == "is": return _p1_formula(2 ** steps, rank / num_items, num_negatives)
+    if loss == "sce": return _p1_formula(2 ** steps / alpha, rank / num_items, num_negatives)
+    if num_nonnegative is None: raise ValueError(f"num_nonnegative must be given for {loss!r}: the number of items with a score of at least 0")
+    nonnegative = np.asarray(num_nonnegative, float)
+    if not ((nonnegative >= 0) & (nonnegative <= num_items)).all(): raise ValueError("num_nonnegative must lie in 0 … num_items")
+    return _p1_formula(steps, nonnegative / num_items, num_negatives)
+
+# %% ../nbs/theory/08_choosing.ipynb #10bc9df9
+@_in_kind
+def required_num_negatives(
+    probability: Float[Tensor, "..."],  # P, below 1
+    rank: Int[Tensor, "..."],           # r_+, 1 … num_items
+    num_items: int,                     # |I|
+    alpha: Float[Tensor, "..."] = 1.0,  # weight of the sampled part, at least 1
+    metric: str = "ndcg",               # "ndcg" or "mrr"
+    bound: bool = False,                # ask P2's Theorem 3 instead of the exact probability
+) -> Int[Tensor, "..."]:                # smallest K, whole numbers as int64
+    "The smallest K with which SCE bounds the metric of a target at this rank with at least this probability."
+    probability = np.asarray(probability, float)
+    if not (probability < 1).all(): raise ValueError(f"probability must be below 1, not {probability.max():g}")
+    _check_sampling(rank, num_items, 1, alpha, metric)
+    promise = (bounding_probability if bound else exact_bounding_probability)
+    enough = lambda K: promise(rank, num_items, K, alpha, metric) >= probability
+    high = np.ones(np.broadcast_shapes(*map(np.shape, (probability, rank, num_items, alpha))))
+    while not np.all(ok := enough(high)): high = np.where(ok, high, 2 * high)
+    low = np.floor(high / 2)    # high is enough, low is not (or 0)
+    while np.any(high - low > 1):
+        middle = np.floor((low + high + 1) / 2); ok = enough(middle)     # rounds up: at least 1, and `high` itself where they are neighbours
+        low, high = np.where(ok, low, middle), np.where(ok, middle, high)
+    return high.astype(np.int64)

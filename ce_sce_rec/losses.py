@@ -380,7 +380,7 @@ class NegativeSampling(SampledLoss):
         super().__init__(num_negatives, pool)
     def of_scores(self, positive, negatives): return negative_sampling(positive, negatives)
 
-# %% ../nbs/system/04c_losses_sampled.ipynb #37f3b5a9
+# %% ../nbs/system/04c_losses_sampled.ipynb #d84e9d74
 class NoiseContrastiveEstimation(SampledLoss):
     "NCE with uniform noise (P1, Table 1); `c` fixed, or a parameter of the module that starts there."
     def __init__(self,
@@ -394,7 +394,9 @@ class NoiseContrastiveEstimation(SampledLoss):
         self.c = nn.Parameter(torch.tensor(float(c))) if trainable_c else float(c)
     def compare(self, positive, negatives, targets, drawn, num_items):
         return noise_contrastive_estimation(positive, negatives, num_items, self.c)
-    def extra_repr(self): return f"c={float(self.c):g}, trainable_c={not isinstance(self.c, float)}, {super().extra_repr()}"
+    def extra_repr(self):
+        trainable = isinstance(self.c, nn.Parameter)
+        return f"c={self.c.item() if trainable else self.c:g}, trainable_c={trainable}, {super().extra_repr()}"
 
 # %% ../nbs/system/04c_losses_sampled.ipynb #f9024f3e
 class GeneralizedBinaryCrossEntropy(SampledLoss):
