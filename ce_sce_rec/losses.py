@@ -14,9 +14,7 @@ from .errors import SettingError, check_name
 from .negatives import POOLS, SeenItems, draw_negatives
 
 # %% auto #0
-__all__ = ['DENSE_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'RankingLoss',
-           'CrossEntropy', 'sampled_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options',
-           'make_loss', 'options_of']
+__all__ = ['DENSE_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax']
 
 # %% ../nbs/system/04_losses.ipynb #0581f9b5
 def _widen(scores):
@@ -64,7 +62,7 @@ def binary_cross_entropy(
     zero = positive.new_zeros(())
     return torch.logaddexp(zero, -positive) + torch.logaddexp(zero, negatives).mean(dim=1)
 
-# %% ../nbs/system/04_losses.ipynb #01f4d337
+# %% ../nbs/system/04_losses.ipynb #a3d47409
 class RankingLoss(nn.Module):
     "A loss of hidden states, item table and targets. Subclasses define `per_target`."
     validate = True     # whether to check that targets lie within the table (a device synchronisation)
@@ -84,6 +82,10 @@ class RankingLoss(nn.Module):
     def per_target(self, hidden, items, targets, generator, seen, users) -> Float[Tensor, "targets"]:
         raise NotImplementedError
 
+    def of_full_scores(self, scores, targets, generator=None) -> Float[Tensor, "targets"]:
+        "The loss of each target from a whole row of scores, for analysis: negatives are drawn among the columns."
+        raise NotImplementedError
+
 # %% ../nbs/system/04_losses.ipynb #a287da0c
 @torch.no_grad()
 def _check_arguments(self, hidden, items, targets):
@@ -99,11 +101,12 @@ def _check_arguments(self, hidden, items, targets):
         raise ValueError(f"targets must lie in 0 … {len(items) - 1}, the rows of items; found {int(targets.min())} … {int(targets.max())}")
 RankingLoss.check = _check_arguments
 
-# %% ../nbs/system/04_losses.ipynb #56fd44f1
+# %% ../nbs/system/04_losses.ipynb #09f2c98c
 class CrossEntropy(RankingLoss):
     "Cross-entropy over the whole catalogue (P2, eq. 1). Memory: targets × items scores."
     def per_target(self, hidden, items, targets, generator, seen, users):
-        return cross_entropy(hidden @ items.T, targets)
+        return self.of_full_scores(hidden @ items.T, targets)
+    def of_full_scores(self, scores, targets, generator=None): return cross_entropy(scores, targets)
 
 # %% ../nbs/system/04_losses.ipynb #53447c8d
 DENSE_UP_TO = 64    # score the whole catalogue while it holds at most this many items for each negative
@@ -117,18 +120,30 @@ def sampled_scores(
     if len(items) <= DENSE_UP_TO * negatives.shape[1]: return (hidden @ items.T).gather(1, negatives)
     return torch.bmm(F.embedding(negatives, items), hidden.unsqueeze(2)).squeeze(2)
 
-# %% ../nbs/system/04_losses.ipynb #a0ea846a
+# %% ../nbs/system/04_losses.ipynb #ad24a9cf
 class SampledLoss(RankingLoss):
-    "A loss of the target's score and those of K drawn negatives. Subclasses define `of_scores`."
+    "A loss of the target's score and those of K drawn negatives. Subclasses define `of_scores` (or `compare`)."
     def __init__(self, num_negatives: int, pool: str):
         super().__init__()
         if num_negatives < 1: raise ValueError(f"num_negatives must be at least 1, not {num_negatives}")
         self.num_negatives, self.pool = int(num_negatives), check_name("pool of negatives", pool, POOLS)
 
     def per_target(self, hidden, items, targets, generator, seen, users):
-        drawn = draw_negatives(self.pool, targets, self.num_negatives, len(items), generator, seen, users)
+        drawn = self.draw(targets, len(items), generator, seen, users)
         positive = (hidden * F.embedding(targets, items)).sum(dim=1)
-        return self.of_scores(positive, sampled_scores(hidden, items, drawn))
+        return self.compare(positive, sampled_scores(hidden, items, drawn), targets, drawn, len(items))
+
+    def of_full_scores(self, scores, targets, generator=None):
+        drawn = self.draw(targets, scores.shape[1], generator)
+        return self.compare(scores.gather(1, targets.unsqueeze(1)).squeeze(1), scores.gather(1, drawn), targets, drawn, scores.shape[1])
+
+    def draw(self, targets, num_items, generator=None, seen=None, users=None) -> Int[Tensor, "targets negatives"]:
+        "K items for each target, from the module's pool."
+        return draw_negatives(self.pool, targets, self.num_negatives, num_items, generator, seen, users)
+
+    def compare(self, positive, negatives, targets, drawn, num_items) -> Float[Tensor, "targets"]:
+        "The loss of the drawn scores; `targets` and `drawn` say which items they belong to."
+        return self.of_scores(positive, negatives)
 
     def of_scores(self, positive, negatives) -> Float[Tensor, "targets"]:
         raise NotImplementedError
@@ -159,8 +174,8 @@ class BinaryCrossEntropy(SampledLoss):
         super().__init__(num_negatives, pool)
     def of_scores(self, positive, negatives): return binary_cross_entropy(positive, negatives)
 
-# %% ../nbs/system/04_losses.ipynb #3d728197
-LOSSES: dict[str, type[RankingLoss]] = {"ce": CrossEntropy, "sce": ScaledCrossEntropy, "bce": BinaryCrossEntropy}
+# %% ../nbs/system/04_losses.ipynb #f27217b5
+LOSSES: dict[str, type[RankingLoss]] = {"ce": CrossEntropy, "sce": ScaledCrossEntropy, "bce": BinaryCrossEntropy}   # the next chapters add theirs
 
 def loss_options(name: str, options: dict | None = None) -> dict:
     "All options of a loss: the given ones checked by name, the others at their defaults."
@@ -191,3 +206,251 @@ def _in_type_of(default, value, option):
         if isinstance(default, float): return float(value)
         if float(value).is_integer(): return int(value)
     raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")
+
+# %% ../nbs/system/04b_losses_truncated.ipynb #d6cbab12
+def _among_best(scores, own, n):
+    "Mask of the items with rank at most n, or at least as high as the target's score `own`, (T, 1)."
+    n = torch.as_tensor(n, device=scores.device).expand(len(scores))
+    if n.is_floating_point() or n.numel() and int(n.min()) < 1: raise ValueError(f"n must be a whole number of at least 1, not {n.min().item()}")
+    n = n.clamp(max=scores.shape[1]).long().unsqueeze(1)
+    most = int(n.max()) if n.numel() else 1
+    padded = F.pad(scores, (0, 1), value=-torch.inf) if most == scores.shape[1] else scores     # so that an (n+1)-th exists
+    cut = padded.topk(most + 1, dim=1).values.gather(1, n)
+    return (scores > cut) | (scores >= own) | (n == scores.shape[1])
+
+# %% ../nbs/system/04b_losses_truncated.ipynb #620d6281
+ETA_TOLERANCE = 1e-8    # the authors' allowance for rounding in the comparison
+
+def _within_margin(scores, own, eta):
+    "Mask of the items at most eta |s_+| below the target's score `own`, (T, 1)."
+    if not eta >= 0: raise ValueError(f"eta must be at least 0, not {eta}")
+    if math.isinf(eta): return torch.ones_like(scores, dtype=torch.bool)     # also where s_+ = 0, and ∞·0 is no number
+    return scores - own >= -eta * own.abs() - ETA_TOLERANCE
+
+# %% ../nbs/system/04b_losses_truncated.ipynb #168ed541
+def truncated_cross_entropy(
+    scores: Float[Tensor, "targets items"],         # s_v
+    target: Int[Tensor, "targets"],                 # column of the target, from 0
+    n: int | Int[Tensor, "targets"] | None = None,  # CE-n: how many ranks to keep; below r_+ it is raised to r_+
+    eta: float | None = None,                       # CE-η: margin in units of |s_+|, at least 0
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "CE-n or CE-η: cross-entropy over the items that rank or score high enough (P2, eqs. 4 and 5). Give exactly one of `n` and `eta`."
+    if (n is None) == (eta is None): raise ValueError("give exactly one of n and eta")
+    if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
+    if target.shape != scores.shape[:1]:
+        raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
+    scores, target = _widen(scores), target.long()
+    own = scores.detach().gather(1, target.unsqueeze(1))
+    kept = _among_best(scores.detach(), own, n) if eta is None else _within_margin(scores.detach(), own, eta)
+    return F.cross_entropy(scores.masked_fill(~kept, -torch.inf), target, reduction="none")
+
+# %% ../nbs/system/04b_losses_truncated.ipynb #2611801f
+class TruncatedCrossEntropy(RankingLoss):
+    "CE-n or CE-η over the whole catalogue (P2, eqs. 4 and 5). Give exactly one of `n` and `eta`."
+    def __init__(self,
+        n: int | None = None,       # ranks to keep, at least 1
+        eta: float | None = None,   # margin in units of |s_+|, at least 0
+    ):
+        super().__init__()
+        if (n is None) == (eta is None): raise ValueError("give exactly one of n and eta")
+        if n is not None and not n >= 1: raise ValueError(f"n must be a whole number of at least 1, not {n}")
+        if eta is not None and not eta >= 0: raise ValueError(f"eta must be at least 0, not {eta}")
+        self.n, self.eta = None if n is None else int(n), None if eta is None else float(eta)
+    def per_target(self, hidden, items, targets, generator, seen, users):
+        return self.of_full_scores(hidden @ items.T, targets)
+    def of_full_scores(self, scores, targets, generator=None): return truncated_cross_entropy(scores, targets, self.n, self.eta)
+    def extra_repr(self): return f"n={self.n}" if self.eta is None else f"eta={self.eta:g}"
+
+# %% ../nbs/system/04b_losses_truncated.ipynb #8601255f
+class RankTruncatedCrossEntropy(TruncatedCrossEntropy):
+    "CE-n by its own name: `make_loss('ce-n', n=100)`."
+    def __init__(self,
+        n: int = 100,       # ranks to keep, at least 1
+    ):
+        super().__init__(n=n)
+
+class MarginTruncatedCrossEntropy(TruncatedCrossEntropy):
+    "CE-η by its own name: `make_loss('ce-eta', eta=0.7)`; 0.7 is P2's best on Beauty (Figure 1a)."
+    def __init__(self,
+        eta: float = 0.7,   # margin in units of |s_+|, at least 0
+    ):
+        super().__init__(eta=eta)
+
+LOSSES.update({"ce-n": RankTruncatedCrossEntropy, "ce-eta": MarginTruncatedCrossEntropy})
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #3fd705ba
+def sampled_softmax(
+    positive: Float[Tensor, "targets"],             # s_+
+    negatives: Float[Tensor, "targets negatives"],  # scores of the drawn items
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "Sampled softmax, $-s_+ + \\log(e^{s_+} + \\sum_i e^{s_{v_i}})$ (P2, eq. 6): SCE at `alpha=1`."
+    return scaled_cross_entropy(positive, negatives, alpha=1.0)
+
+def bayesian_personalized_ranking(
+    positive: Float[Tensor, "targets"],             # s_+
+    negatives: Float[Tensor, "targets negatives"],  # scores of the drawn items
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "BPR, $-\\log\\sigma(s_+ - s_-)$ (P2, Table 1), the mean over the negatives."
+    positive, negatives = _check_sampled(positive, negatives)
+    return torch.logaddexp(positive.new_zeros(()), negatives - positive.unsqueeze(1)).mean(dim=1)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #4eb9a8e8
+def negative_sampling(
+    positive: Float[Tensor, "targets"],             # s_+
+    negatives: Float[Tensor, "targets negatives"],  # scores of the drawn items
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "NEG, binary cross-entropy of the target plus the **sum** over its negatives (P1, Table 1)."
+    positive, negatives = _check_sampled(positive, negatives)
+    zero = positive.new_zeros(())
+    return torch.logaddexp(zero, -positive) + torch.logaddexp(zero, negatives).sum(dim=1)
+
+def noise_contrastive_estimation(
+    positive: Float[Tensor, "targets"],             # s_+
+    negatives: Float[Tensor, "targets negatives"],  # scores of items drawn uniformly from the catalogue
+    num_items: int,                                 # N, which the noise probability 1/N needs
+    c: float | Float[Tensor, ""] = 10.0,            # stands in for log Z; a tensor may require a gradient
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "NCE with uniform noise: NEG on the shifted scores $s - c - \\log(K/|I|)$ (P1, Table 1)."
+    if num_items < 1: raise ValueError(f"num_items must be at least 1, not {num_items}")
+    positive, negatives = _check_sampled(positive, negatives)
+    shift = c + math.log(negatives.shape[1] / num_items)
+    return negative_sampling(positive - shift, negatives - shift)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #f2a443c3
+def importance_sampled_softmax(
+    positive: Float[Tensor, "targets"],                     # s_+
+    negatives: Float[Tensor, "targets negatives"],          # scores of the drawn items
+    positive_log_q: Float[Tensor, "targets"] | None,        # log Q of each target; None leaves the target uncorrected
+    negative_log_q: Float[Tensor, "targets negatives"],     # log Q of each drawn item
+    keep_positive: bool = True,                             # whether Z holds the target's own term; P1 prints it without
+) -> Float[Tensor, "targets"]:                              # nats
+    "Sampled softmax corrected for the proposal, scores minus log(K Q) (P1, Table 1; logQ correction of Bengio and Senécal 2008)."
+    positive, negatives = _check_sampled(positive, negatives)
+    if negative_log_q.shape != negatives.shape:
+        raise ValueError(f"negative_log_q must have shape {tuple(negatives.shape)} to match negatives, not {tuple(negative_log_q.shape)}")
+    if positive_log_q is not None:
+        if positive_log_q.shape != positive.shape:
+            raise ValueError(f"positive_log_q must have shape {tuple(positive.shape)} to match positive, not {tuple(positive_log_q.shape)}")
+        positive = positive - positive_log_q - math.log(negatives.shape[1])
+    gaps = negatives - negative_log_q - math.log(negatives.shape[1]) - positive.unsqueeze(1)
+    return torch.logsumexp(F.pad(gaps, (1, 0)) if keep_positive else gaps, dim=1)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #2912301f
+def generalized_binary_cross_entropy(
+    positive: Float[Tensor, "targets"],             # s_+
+    negatives: Float[Tensor, "targets negatives"],  # scores of items drawn from all but the target
+    num_items: int,                                 # N
+    t: float = 0.75,                                # calibration, 0 (plain BCE) … 1 (calibrated probabilities)
+) -> Float[Tensor, "targets"]:                      # nats, at least 0
+    "gBCE of Petrov and Macdonald (2023, gSASRec): BCE with the target's term weighted by beta(t), averaged over K+1 terms."
+    if not 0 <= t <= 1: raise ValueError(f"t must lie in 0 … 1, not {t}")
+    if num_items < 2: raise ValueError(f"num_items must be at least 2, not {num_items}")
+    positive, negatives = _check_sampled(positive, negatives)
+    rate = min(1.0, negatives.shape[1] / (num_items - 1))   # more draws than items: every negative is seen
+    beta = t * (rate - 1) + 1
+    zero = positive.new_zeros(())
+    total = beta * torch.logaddexp(zero, -positive) + torch.logaddexp(zero, negatives).sum(dim=1)
+    return total / (negatives.shape[1] + 1)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #be4524cf
+class SampledSoftmax(SampledLoss):
+    "Sampled softmax (P2, eq. 6): SCE at `alpha=1`."
+    def __init__(self,
+        num_negatives: int = 500,   # K, draws for each target
+        pool: str = "all",          # where negatives come from, see `POOLS`
+    ):
+        super().__init__(num_negatives, pool)
+    def of_scores(self, positive, negatives): return sampled_softmax(positive, negatives)
+
+class BayesianPersonalizedRanking(SampledLoss):
+    "BPR (P2, Table 1)."
+    def __init__(self,
+        num_negatives: int = 1,     # K, draws for each target; their pairs are averaged
+        pool: str = "unseen",       # where negatives come from, see `POOLS`
+    ):
+        super().__init__(num_negatives, pool)
+    def of_scores(self, positive, negatives): return bayesian_personalized_ranking(positive, negatives)
+
+class NegativeSampling(SampledLoss):
+    "NEG (P1, Table 1)."
+    def __init__(self,
+        num_negatives: int = 500,   # K, draws for each target; their terms are summed
+        pool: str = "all",          # where negatives come from, see `POOLS`
+    ):
+        super().__init__(num_negatives, pool)
+    def of_scores(self, positive, negatives): return negative_sampling(positive, negatives)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #d84e9d74
+class NoiseContrastiveEstimation(SampledLoss):
+    "NCE with uniform noise (P1, Table 1); `c` fixed, or a parameter of the module that starts there."
+    def __init__(self,
+        c: float = 10.0,            # stands in for log Z
+        num_negatives: int = 500,   # K, draws for each target; their terms are summed
+        pool: str = "all",          # the noise is uniform: "all" is the pool that the theory means
+        trainable_c: bool = False,  # whether `c` is an `nn.Parameter`
+    ):
+        super().__init__(num_negatives, pool)
+        if not math.isfinite(c): raise ValueError(f"c must be a finite number, not {c}")
+        self.c = nn.Parameter(torch.tensor(float(c))) if trainable_c else float(c)
+    def compare(self, positive, negatives, targets, drawn, num_items):
+        return noise_contrastive_estimation(positive, negatives, num_items, self.c)
+    def extra_repr(self):
+        trainable = isinstance(self.c, nn.Parameter)
+        return f"c={self.c.item() if trainable else self.c:g}, trainable_c={trainable}, {super().extra_repr()}"
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #f9024f3e
+class GeneralizedBinaryCrossEntropy(SampledLoss):
+    "gBCE (Petrov and Macdonald 2023); their gSASRec uses 256 negatives and t=0.75."
+    def __init__(self,
+        t: float = 0.75,            # calibration, 0 … 1
+        num_negatives: int = 256,   # K, draws for each target
+        pool: str = "non-target",   # the sampling rate counts all items but the target
+    ):
+        super().__init__(num_negatives, pool)
+        if not 0 <= t <= 1: raise ValueError(f"t must lie in 0 … 1, not {t}")
+        self.t = float(t)
+    def compare(self, positive, negatives, targets, drawn, num_items):
+        return generalized_binary_cross_entropy(positive, negatives, num_items, self.t)
+    def extra_repr(self): return f"t={self.t:g}, {super().extra_repr()}"
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #0cd62f53
+def draw_from_proposal(
+    log_q: Float[Tensor, "items"],          # log-probabilities; minus infinity for an item that is never drawn
+    num_targets: int,                       # rows to draw for
+    num_negatives: int,                     # K
+    generator: Generator | None = None,
+) -> Int[Tensor, "targets negatives"]:      # 0 … N-1
+    "Draw with replacement from a proposal, by inverting its cumulative distribution in float64."
+    cumulative = log_q.double().exp().cumsum(0)
+    point = torch.rand(num_targets, num_negatives, dtype=torch.float64, generator=generator, device=log_q.device)
+    return torch.searchsorted(cumulative, point * cumulative[-1], right=True).clamp(max=len(log_q) - 1)
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #d90b3bbb
+class ImportanceSampledSoftmax(SampledLoss):
+    "Sampled softmax that corrects for its proposal (P1, Table 1). Without `log_proposal` the proposal is uniform."
+    def __init__(self,
+        num_negatives: int = 500,               # K, draws for each target
+        correct_positive: bool = True,          # whether the target's score is corrected too (the usual logQ form)
+        log_proposal: Float[Tensor, "items"] | None = None,     # unnormalised log-probabilities of drawing each item
+    ):
+        super().__init__(num_negatives, "all")
+        if log_proposal is not None and not math.isfinite(torch.as_tensor(log_proposal).logsumexp(0)):
+            raise ValueError("log_proposal must hold log-probabilities: no NaN, and at least one item that can be drawn")
+        self.correct_positive = bool(correct_positive)
+        self.register_buffer("log_q", None if log_proposal is None else torch.log_softmax(torch.as_tensor(log_proposal).double(), 0))
+
+    def draw(self, targets, num_items, generator=None, seen=None, users=None):
+        if self.log_q is None: return super().draw(targets, num_items, generator)
+        if len(self.log_q) != num_items: raise ValueError(f"log_proposal must have one entry for each of {num_items} items, not {len(self.log_q)}")
+        return draw_from_proposal(self.log_q, len(targets), self.num_negatives, generator)
+
+    def compare(self, positive, negatives, targets, drawn, num_items):
+        if self.log_q is None: log_q = lambda index: torch.full_like(index, -math.log(num_items), dtype=_widen(positive).dtype)
+        else: log_q = lambda index: self.log_q[index].to(_widen(positive).dtype)
+        return importance_sampled_softmax(positive, negatives, log_q(targets) if self.correct_positive else None, log_q(drawn))
+
+    def extra_repr(self): return f"num_negatives={self.num_negatives}, correct_positive={self.correct_positive}"
+
+# %% ../nbs/system/04c_losses_sampled.ipynb #8dcb30be
+LOSSES.update({"bpr": BayesianPersonalizedRanking, "ssm": SampledSoftmax, "nce": NoiseContrastiveEstimation, "neg": NegativeSampling,
+               "is": ImportanceSampledSoftmax, "gbce": GeneralizedBinaryCrossEntropy})

@@ -27,7 +27,7 @@ from .losses import RankingLoss
 from .samples import DeviceData, EveryPosition, resolve_device
 
 # %% auto #0
-__all__ = ['SAMPLE_SCHEMES', 'stream_seed', 'TrainingResult', 'Trainer', 'make_samples']
+__all__ = ['SAMPLE_SCHEMES', 'stream_seed', 'TrainingResult', 'Trainer', 'make_samples', 'epoch_bar']
 
 # %% ../nbs/system/13_training.ipynb #0a3b0e7a
 def stream_seed(
@@ -164,16 +164,18 @@ def validate(self: Trainer) -> dict[str, float]:
         self.best = {name: value.detach().clone() for name, value in self.backbone.state_dict().items()}
     return metrics
 
-# %% ../nbs/system/13_training.ipynb #dce2989f
+# %% ../nbs/system/13_training.ipynb #d9dfd3df
 @patch
 def fit(self: Trainer,
     checkpoint: str | Path | None = None,       # where progress is saved and resumed from; no checkpoints if None
     identity: str = "",                         # what the checkpoint belongs to; one of another identity is refused
     save_every: float = 30.0,                   # seconds between saves, at the earliest (after a validation)
     report: Callable[[int, float, dict], None] | None = None,   # called with (epoch, train_loss, validation metrics or {})
+    progress: bool = False,                     # draw a progress bar, unless `report` is given
 ) -> TrainingResult:
     "Train to the end, put the best weights back, test once."
     if checkpoint is not None: self.resume(Path(checkpoint), identity)
+    if progress and report is None: report = epoch_bar(self.epochs)
     saved = time.monotonic()
     devices = [self.device.index or 0] if self.device.type == "cuda" else []
     with torch.random.fork_rng(devices):        # the caller's random state is left as it was
@@ -188,6 +190,18 @@ def fit(self: Trainer,
             self.train_seconds += time.perf_counter() - started
             self.rows.append({"epoch": self.epoch, "train_loss": loss})
     return self.finish()
+
+# %% ../nbs/system/13_training.ipynb #0ad4e3a1
+def epoch_bar(epochs: int) -> Callable[[int, float, dict], None]:
+    "A tqdm bar over epochs as a `report` function: training loss and the last validation NDCG@10."
+    from tqdm import tqdm
+    bar, shown = tqdm(total=epochs, unit="epoch"), {}
+    def report(epoch, loss, metrics):
+        shown.update({"loss": f"{loss:.3f}"}, **({"NDCG@10": f"{metrics['ndcg@10']:.4f}"} if metrics else {}))
+        bar.set_postfix(shown, refresh=False)
+        bar.update(epoch - bar.n)
+        if epoch >= epochs: bar.close()
+    return report
 
 # %% ../nbs/system/13_training.ipynb #697b83cd
 @patch

@@ -3,6 +3,7 @@ import re
 import sys
 from pathlib import Path
 
+import nbformat
 from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -10,7 +11,9 @@ NOTE = "<!-- This file is made from nbs/index.ipynb by `make readme`; edit the n
 
 
 def readme() -> str:
-    text, _ = MarkdownExporter().from_filename(str(ROOT / "nbs" / "index.ipynb"))
+    notebook = nbformat.read(ROOT / "nbs" / "index.ipynb", as_version=4)
+    notebook.metadata["language_info"] = {"name": "python"}     # so that code is fenced as Python
+    text, _ = MarkdownExporter().from_notebook_node(notebook)
     # links of the notebook are relative to nbs/, those of the README to the root
     text = re.sub(r"\]\((?!https?://|#)([^)]+)\)", r"](nbs/\1)", text)
     return NOTE + re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
