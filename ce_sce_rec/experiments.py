@@ -145,7 +145,7 @@ class ProgressWatcher:
         self.stop.set(); self.thread.join()
         os.environ.pop(PROGRESS_VARIABLE, None); self.folder.cleanup()
 
-# %% ../nbs/system/16_experiments.ipynb #4f1c32cc
+# %% ../nbs/system/16_experiments.ipynb #1f9683c9
 class ExperimentError(CeSceRecError, RuntimeError):
     "An experiment notebook failed; the executed notebook shows where."
 
@@ -157,8 +157,8 @@ class ExperimentRun:
     seconds: float
     @property
     def files(self) -> list[Path]:
-        "Everything in the output directory except the executed notebook."
-        return sorted(p for p in self.output.rglob("*") if p.is_file() and p != self.notebook)
+        "The files of the output directory besides the executed notebook (not those of folders in it, such as a run store)."
+        return sorted(p for p in self.output.iterdir() if p.is_file() and p != self.notebook)
 
 # %% ../nbs/system/16_experiments.ipynb #5de3a82a
 def run_experiment(

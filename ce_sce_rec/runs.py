@@ -190,16 +190,16 @@ def save(self: RunStore, run_id: str, record: RunRecord, weights: dict[str, torc
     self.checkpoint(run_id).unlink(missing_ok=True)
     return final
 
-# %% ../nbs/system/14_runs.ipynb #53b300bd
+# %% ../nbs/system/14_runs.ipynb #c79436f2
 def _files_of(record, weights):
     "File name -> bytes, `result.json` last."
     ranks = io.BytesIO(); np.save(ranks, record.ranks, allow_pickle=False)
     weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-    pretty = lambda value: (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    pretty = lambda value: (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
     return {"config.json": (record.config.canonical() + "\n").encode(), "history.csv": record.history.to_csv(index=False).encode(),
             "ranks.npy": ranks.getvalue(), "weights.safetensors": as_safetensors(weights), "result.json": pretty(record.result)}
 
-# %% ../nbs/system/14_runs.ipynb #5de6568d
+# %% ../nbs/system/14_runs.ipynb #976370ff
 @patch
 def load(self: RunStore, run_id: str) -> RunRecord:
     "Read a finished run; a damaged or foreign folder raises `StoreError`."
@@ -208,7 +208,7 @@ def load(self: RunStore, run_id: str) -> RunRecord:
     try:
         config = RunConfig(**json.loads((path/"config.json").read_text()))
         result = json.loads((path/"result.json").read_text())
-        history = pd.read_csv(path/"history.csv", float_precision="round_trip")
+        history = pd.read_csv(path/"history.csv", dtype=object).astype(float).astype({"epoch": int})     # by way of str: Python's float() rounds exactly
         ranks = np.load(path/"ranks.npy", allow_pickle=False)
         expected = config.run_id(result["split_fingerprint"])
     except (OSError, ValueError, KeyError, TypeError, CeSceRecError) as e:
