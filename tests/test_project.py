@@ -1,5 +1,6 @@
 """The frame: notebooks clean and exported, README in step, links whole, nothing in the outputs that does not belong there."""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -135,6 +136,19 @@ def test_make_docs_without_quarto():
     assert subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True).stdout == before
 
 
+def test_pages_can_be_processed(copy, tmp_path):
+    # what a build of the site does before Quarto renders; a program of Quarto's name that does nothing stands in for it
+    stub = tmp_path / "quarto"
+    stub.write_text("#!/bin/sh\nexit 0\n")
+    stub.chmod(0o755)
+    shutil.copy(ROOT / "nbs" / "_quarto.yml", copy / "nbs" / "_quarto.yml")
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(copy)}
+    run = subprocess.run([sys.executable, "-c", "from nbdev.quarto import nbdev_proc_nbs; nbdev_proc_nbs(n_workers=0)"], cwd=copy, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "Found cells containing imports" not in run.stderr, "nbdev runs cells that import: keep imports in cells of their own\n" + run.stderr[-3000:]
+    assert len(list((copy / "_proc").rglob("*.ipynb"))) == len(pages())
+
+
 def test_wheel_carries_templates_and_published_numbers(copy, tmp_path):
     subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(copy)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -144,9 +158,10 @@ def test_wheel_carries_templates_and_published_numbers(copy, tmp_path):
     assert not [n for n in names if n.endswith(".gz")]
 
 
-def test_committed_results_have_their_columns():
+@pytest.mark.parametrize("dataset", ["beauty", "yelp"])
+def test_committed_results_have_their_columns(dataset):
     import pandas as pd
-    table = pd.read_csv(ROOT / "nbs" / "results" / "beauty.csv")
+    table = pd.read_csv(ROOT / "nbs" / "results" / f"{dataset}.csv")
     metrics = [f"test_{m}@{k}" for k in (1, 5, 10) for m in ("hr", "ndcg", "mrr")]
     for column in ["backbone", "loss", "dataset", "seed", "best_epoch", "valid_ndcg@10", *metrics, "seconds", "device", "torch", "commit"]:
         assert column in table and table[column].notna().all(), column
