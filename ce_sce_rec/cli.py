@@ -23,7 +23,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (_add_list, _add_run, _add_train, _add_evaluate, _add_data): add(commands)
     return parser
 
-# %% ../nbs/system/17_cli.ipynb #3bc84e60
+# %% ../nbs/system/17_cli.ipynb #36221e81
 def _add_list(commands):
     p = commands.add_parser("list", help="show the experiments and their parameters")
     p.add_argument("experiment", nargs="?", help="show one experiment only")
@@ -38,13 +38,14 @@ def _add_run(commands):
     p.set_defaults(function=do_run)
 
 def _add_data(commands):
-    p = commands.add_parser("data", help="show or verify a data set")
-    p.add_argument("action", choices=["show", "verify"], help="show: counts and floors; verify: compare the checksum with the published one")
-    p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a sequence text file")
+    p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
+    p.add_argument("action", choices=["show", "verify", "audit", "fetch"], help="show: counts; verify: compare the checksum with the published one; "
+                   "audit: verdicts on everything that decides a comparison, and the floors; fetch: download the raw data, or say how to get them")
+    p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a file of any known format; to fetch also sports, toys, ml20m, amazon:CATEGORY")
     p.add_argument("--data-dir", help="where named data sets lie (default: $CE_SCE_REC_DATA, else the user's cache directory)")
     p.set_defaults(function=do_data)
 
-# %% ../nbs/system/17_cli.ipynb #97a4cbb6
+# %% ../nbs/system/17_cli.ipynb #1e877354
 def _add_train(commands):
     p = commands.add_parser("train", help="train one run into a store", description="Train one run with the published settings of its cell, or others given by -p.")
     p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset")
@@ -56,8 +57,8 @@ def _add_train(commands):
     p.set_defaults(function=do_train)
 
 def _add_evaluate(commands):
-    p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, or one of the rows without parameters: popularity, recency, ceiling.")
-    p.add_argument("what", help="name of a run in the store, or popularity, recency, ceiling")
+    p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, a file of recommendations, or one of the rows without parameters: popularity, recency, markov, canary, ceiling.")
+    p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt), or popularity, recency, markov, canary, ceiling")
     p.add_argument("dataset")
     p.add_argument("--part", choices=["valid", "test"], default="test")
     p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="may seen items be recommended? auto: only where the data set has repeats")
@@ -115,27 +116,37 @@ def do_train(args) -> None:
         name = config.with_options(seed=row["seed"]).run_id(fingerprint)
         print(f"{name}  best epoch {row['best_epoch']:3}  test HR@10 {row['test_hr@10']:.4f}  NDCG@10 {row['test_ndcg@10']:.4f}  MRR@10 {row['test_mrr@10']:.4f}  {row['seconds']:.0f} s")
 
-# %% ../nbs/system/17_cli.ipynb #19759499
+# %% ../nbs/system/17_cli.ipynb #fea2a7ce
 def do_evaluate(args) -> None:
     "Rank with a stored run, a floor or the ceiling, and print the metrics."
     from ce_sce_rec.datasets import load_dataset
-    from ce_sce_rec.evaluation import bayes_ceiling, evaluate, popularity_floor, recency_floor
+    from ce_sce_rec.evaluation import bayes_ceiling, evaluate
+    from ce_sce_rec.external import evaluate_recommendations
+    from ce_sce_rec.floors import FLOORS
     from ce_sce_rec.runs import RunStore
     data = load_dataset(args.dataset, args.data_dir)
     mask = {"auto": "auto", "yes": True, "no": False}[args.mask_seen]
-    rows = {"popularity": popularity_floor, "recency": recency_floor, "ceiling": bayes_ceiling}
+    rows = {**{name.lower(): floor for name, floor in FLOORS.items()}, "ceiling": bayes_ceiling}
     if args.what in rows: result = rows[args.what](data, args.part, mask)
+    elif Path(args.what).suffix in (".csv", ".tsv", ".txt"): result = evaluate_recommendations(args.what, data, args.part, mask)
     else: result = evaluate(RunStore(args.store).load_model(args.what, args.device), data, args.part, mask)
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
 
 def do_data(args) -> None:
-    "Counts of a data set, or the comparison of its checksum."
-    from ce_sce_rec.datasets import load_dataset, verify
+    "Counts of a data set, the comparison of its checksum, its audit, or its download."
+    from ce_sce_rec.datasets import data_directory, load_dataset, verify
+    if args.action == "fetch":
+        from ce_sce_rec.datasets.fetch import fetch
+        path = fetch(args.dataset, data_directory(args.data_dir))
+        return print(f"it is {path}") if path else None
     data = load_dataset(args.dataset, args.data_dir)
     if args.action == "show":
         for name, value in data.describe().items(): print(f"{name:20} {value:,.4%}" if name == "density" else f"{name:20} {value:,.2f}" if isinstance(value, float) else f"{name:20} {value:,}")
         print(f"{'fingerprint':20} {data.fingerprint}")
+    if args.action == "audit":
+        from ce_sce_rec.audit import audit
+        print(audit(data))
     print(verify(data))
 
 # %% ../nbs/system/17_cli.ipynb #ab2a07f1

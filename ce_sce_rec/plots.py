@@ -36,7 +36,7 @@ def set_style() -> None:
         "axes.titlelocation": "left", "axes.labelsize": 10, "grid.color": "#E6E6E6", "legend.frameon": False,
         "figure.dpi": 100, "savefig.dpi": 150, "savefig.bbox": "tight", "svg.hashsalt": "ce_sce_rec"})
 
-# %% ../nbs/system/01_plots.ipynb #f64e1885
+# %% ../nbs/system/01_plots.ipynb #f5c75635
 def plot_learning_curves(
     curves: pd.DataFrame,               # columns: loss, seed, epoch, and `metric`
     metric: str = "valid_ndcg@10",      # the column to draw
@@ -53,7 +53,7 @@ def plot_learning_curves(
         ax.fill_between(by_epoch.index, by_epoch["min"], by_epoch["max"], color=colour, alpha=0.2, lw=0)
     draw_frame(ax, frame)
     ax.set(xlabel="epochs of training", ylabel=f"{metric_name(metric)}, validation", title=title, ylim=(0, None))
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 0.93))    # curves rise to the right: the upper left stays empty
+    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 0.93), frameon=True, framealpha=1, edgecolor="none")     # curves rise to the right: the upper left stays empty
     return ax
 
 # %% ../nbs/system/01_plots.ipynb #4087313a
