@@ -20,7 +20,7 @@ from ..files import sync_directory, temporary_sibling
 
 # %% auto #0
 __all__ = ['MAGIC', 'FORMAT', 'ALIGN', 'HEADER', 'ARRAYS', 'NewerCacheError', 'write_cache', 'read_manifest', 'read_cache',
-           'file_identity', 'cache_directory', 'cached']
+           'file_identity', 'user_cache_directory', 'cache_directory', 'cached']
 
 # %% ../../nbs/system/06d_cache.ipynb #36d938b2
 MAGIC, FORMAT, ALIGN = b"CESCEINT", 1, 64
@@ -102,19 +102,22 @@ def read_cache(path: str | Path) -> Interactions:
     data.__dict__["fingerprint"] = manifest["fingerprint"]      # covered by the checksum; computing it anew takes seconds on large data
     return data
 
-# %% ../../nbs/system/06d_cache.ipynb #e8f39da1
+# %% ../../nbs/system/06d_cache.ipynb #b637644b
 def file_identity(path: str | Path) -> dict:
     "Name, size in bytes and SHA-256 of a file."
     with open(path, "rb") as file: return {"file": Path(path).name, "bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
-def cache_directory(cache_dir: str | Path | None = None) -> Path:
-    "Where converted data are kept: the argument, else `$CE_SCE_REC_CACHE`, else `converted` in the user's cache directory."
-    named = cache_dir or os.environ.get("CE_SCE_REC_CACHE")
-    if named: return Path(named).expanduser()
+def user_cache_directory() -> Path:
+    "This package's place in the user's cache directory, by the system's conventions."
     with warnings.catch_warnings():     # pooch loads a progress bar that complains where widgets are missing
         warnings.simplefilter("ignore")
         import pooch
-    return Path(pooch.os_cache("ce_sce_rec"))/"converted"
+    return Path(pooch.os_cache("ce_sce_rec"))
+
+def cache_directory(cache_dir: str | Path | None = None) -> Path:
+    "Where converted data are kept: the argument, else `$CE_SCE_REC_CACHE`, else `converted` in the user's cache directory."
+    named = cache_dir or os.environ.get("CE_SCE_REC_CACHE")
+    return Path(named).expanduser() if named else user_cache_directory()/"converted"
 
 # %% ../../nbs/system/06d_cache.ipynb #0e248019
 def cached(
