@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 # %% auto #0
 __all__ = ['GAMMA', 'stream_seed', 'splitmix64', 'keyed_words', 'fold_in', 'keys_of', 'keyed_integers', 'keyed_uniform',
-           'keep_mask', 'KeyedGenerator', 'random_integers']
+           'keep_mask', 'KeyedGenerator', 'random_integers', 'random_uniform']
 
 # %% ../nbs/system/02a_randomness.ipynb #0a3b0e7a
 def stream_seed(
@@ -113,3 +113,13 @@ def random_integers(
     if isinstance(generator, KeyedGenerator): return keyed_integers(generator.next_key(), high, shape)
     if isinstance(high, int): return torch.randint(high, shape, generator=generator, device=device)
     return torch.randint(2**62, shape, generator=generator, device=device) % high
+
+# %% ../nbs/system/02a_randomness.ipynb #ab6a4191
+def random_uniform(
+    shape: tuple[int, ...],
+    generator: Generator | KeyedGenerator | None = None,
+    device: torch.device | str = "cpu",
+) -> Float[Tensor, "*shape"]:       # float64
+    "Uniform numbers in [0, 1) from a keyed generator, a torch generator, or torch's global one."
+    if isinstance(generator, KeyedGenerator): return keyed_uniform(generator.next_key(), math.prod(shape)).view(shape)
+    return torch.rand(shape, dtype=torch.float64, generator=generator, device=device)

@@ -44,7 +44,7 @@ def resolve_device(device: str | torch.device | None = None) -> torch.device:
         raise DeviceError(f"device {str(device)!r} is not there: torch sees {', '.join(there)}")
     return wanted
 
-# %% ../nbs/system/08_samples.ipynb #ef462477
+# %% ../nbs/system/08_samples.ipynb #997e0d9b
 class DeviceData:
     "A split's arrays as tensors on one device."
     def __init__(self, split: Split, device: torch.device | str = "cpu"):
@@ -53,6 +53,7 @@ class DeviceData:
         self.split, self.device, self.num_items = split, torch.device(device), data.num_items
         self.items, self.offsets = as_tensor(data.items), as_tensor(data.offsets)
         self.start, self.train_stop = self.offsets[:-1], as_tensor(split.train_stop)
+        self.kept = {}          # what others have worked out from the data and will need again
 
     def seen_in_training(self) -> SeenItems:
         "What each user chose in the training part, as rows of the item table (from 0)."
