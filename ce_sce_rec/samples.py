@@ -64,7 +64,7 @@ class DeviceData:
         positions = torch.arange(total, device=self.device) + shift[users]
         return SeenItems(self.items[positions] - 1, torch.cat([counts.new_zeros(1), counts.cumsum(0)]), self.num_items)
 
-# %% ../nbs/system/08_samples.ipynb #5c4f9600
+# %% ../nbs/system/08_samples.ipynb #661d830c
 class Tokens(NamedTuple):
     "Histories laid end to end. A history never has more tokens than the model's maximum length."
     items: Int[Tensor, "*members tokens"]       # 1 … N; 0 where there is no token
@@ -80,12 +80,12 @@ class Batch(NamedTuple):
     cells: Int[Tensor, "*members targets"] | None = None            # place of each target in the flattened (rows × length) grid; None: one target for each row, at its end
     tokens: Tokens | None = None                # instead of sequences: one token for each target
 
-    def weights(self) -> Float[Tensor, "*members targets"]:
+    def weights(self) -> Float[Tensor, "*members targets"]:      # float64
         "Weights that make a sum over targets the mean over the real ones."
-        real = self.real.to(torch.get_default_dtype())
+        real = self.real.double()
         return real / real.sum(-1, keepdim=True).clamp(min=1)
 
-# %% ../nbs/system/08_samples.ipynb #ccd61c1b
+# %% ../nbs/system/08_samples.ipynb #8a371308
 class EveryPosition:
     "The sample scheme of SASRec: one row for each user, a target at every position."
     def __init__(self, data: DeviceData, length: int, padding: str = "left", tokens: bool = False):
@@ -98,7 +98,7 @@ class EveryPosition:
 
     def __len__(self) -> int: return len(self.users) - 1
 
-    def size(self, rows: Int[Tensor, "*batches rows"]) -> Int[Tensor, "*batches"]:
+    def size(self, rows: Int[Tensor, "*batches rows"], keys: Int[Tensor, "*batches"] | None = None) -> Int[Tensor, "*batches"]:
         "Number of targets of each batch."
         return self.counts[rows].sum(-1)
 
@@ -126,7 +126,7 @@ def batch(self: EveryPosition,
     column = place + (self.length - length if self.padding == "left" else 0)
     return Batch(targets, own, real, sequences, torch.where(real, row * self.length + column, 0))
 
-# %% ../nbs/system/08_samples.ipynb #9a8f16e1
+# %% ../nbs/system/08_samples.ipynb #0ae92800
 class EveryPrefix:
     "Sample schemes with one target for each row: the prefixes of the training sequences."
     def __init__(self, data: DeviceData, length: int, padding: str = "left",
@@ -138,12 +138,12 @@ class EveryPrefix:
         first = np.maximum(start, stop - length) if cut else start
         target = np.maximum(np.minimum(first + least - 1, stop - 1), first + 1)     # place of a user's first target
         counts = np.maximum(stop - target, 0)
-        on_device = lambda a: torch.from_numpy(np.ascontiguousarray(a, np.int64)).to(data.device)
+        on_device = lambda a: torch.from_numpy(np.array(a, np.int64)).to(data.device)
         self.first, self.target, self.before = on_device(first), on_device(target), on_device(np.cumsum(counts) - counts)
         self.ends, self.num_targets = on_device(np.cumsum(counts)), int(counts.sum())
 
     def __len__(self) -> int: return self.num_targets
-    def size(self, rows): return (rows < len(self)).sum(-1)
+    def size(self, rows, keys=None): return (rows < len(self)).sum(-1)
 
 # %% ../nbs/system/08_samples.ipynb #a3d5f950
 @patch
