@@ -35,7 +35,7 @@ from .training import PRECISIONS, Trainer, TrainingResult
 __all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'record_of', 'RunStore',
            'run_together', 'run_one', 'as_split', 'seeded_backbone', 'GridError', 'run_grid', 'learning_curves']
 
-# %% ../nbs/system/14_runs.ipynb #2335aac6
+# %% ../nbs/system/14_runs.ipynb #c6129d83
 @dataclass(frozen=True)
 class RunConfig:
     "Everything that determines a run, except the data themselves."
@@ -49,9 +49,9 @@ class RunConfig:
     weight_decay: float = 0.0
     eval_every: int = 5
     mask_seen: str | bool = "auto"
-    precision: str = "tf32"             # of products in training on CUDA, see `Trainer`
     backbone_options: dict = field(default_factory=dict)    # max_length, width, dropout, …; defaults are filled in
     loss_options: dict = field(default_factory=dict)        # alpha, num_negatives, …; defaults are filled in
+    precision: str = "tf32"             # of products in training on CUDA, see `Trainer`
 
     def __post_init__(self):
         set_ = lambda name, value: object.__setattr__(self, name, value)
