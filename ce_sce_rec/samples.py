@@ -16,7 +16,7 @@ from .errors import DeviceError, check_name
 from .negatives import SeenItems
 
 # %% auto #0
-__all__ = ['SAMPLE_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'EveryPrefix']
+__all__ = ['SAMPLE_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'EveryPrefix', 'MaskedItems']
 
 # %% ../nbs/system/08_samples.ipynb #6356ec49
 def windows(
@@ -163,3 +163,65 @@ SAMPLE_SCHEMES: dict[str, Callable] = {
     "prefixes of the last items": partial(EveryPrefix, cut=True),
     "prefixes from five items on": partial(EveryPrefix, least=5),
 }
+
+# %% ../nbs/system/08b_masked_items.ipynb #7bc6d134
+from .errors import SettingError
+from .randomness import fold_in, keep_mask
+
+# %% ../nbs/system/08b_masked_items.ipynb #4f2c7245
+class MaskedItems:
+    "The sample scheme of BERT4Rec: one row for each user, random items of it hidden; those are the targets."
+    def __init__(self, data: DeviceData, length: int, padding: str = "left", mask_probability: float = 0.2):
+        if not 0 < mask_probability <= 1: raise SettingError(f"mask_probability must lie in 0 … 1 (above 0), not {mask_probability}")
+        self.data, self.length, self.padding, self.mask_probability = data, length, padding, mask_probability
+        self.mask_token = data.num_items + 1            # items are 1 … N
+        counts = np.minimum(data.split.train_stop - data.split.interactions.offsets[:-1], length)
+        users = np.flatnonzero(counts > 0)
+        on_device = lambda a: torch.from_numpy(np.append(a, 0)).to(data.device)
+        self.users, self.counts = on_device(users), on_device(counts[users])        # the number len(self) means "no sample"
+        self.num_targets = round(mask_probability * int(counts.sum()))              # of an epoch, in expectation
+
+    def __len__(self) -> int: return len(self.users) - 1
+
+# %% ../nbs/system/08b_masked_items.ipynb #57bc0fa7
+@patch
+def hidden(self: MaskedItems,
+    rows: Int[Tensor, "*members rows"],
+    keys: Int[Tensor, "*members"],
+) -> Bool[Tensor, "*members rows length"]:
+    "Which cells of the padded rows are hidden; never a padded one."
+    own = fold_in(keys.reshape(*rows.shape[:-1], 1), rows)                          # one key for each sample
+    place = torch.arange(self.length, device=rows.device)
+    if self.padding == "left": place = self.length - 1 - place                      # counted from the newest item
+    return ~keep_mask(own, self.length, self.mask_probability) & (place < self.counts[rows].unsqueeze(-1))
+
+@patch
+def size(self: MaskedItems,
+    rows: Int[Tensor, "*batches rows"],
+    keys: Int[Tensor, "*batches"] | None = None,        # one for each batch; without keys every item counts, as the upper bound
+) -> Int[Tensor, "*batches"]:
+    "Number of targets of each batch: exactly those that `batch` has with the same keys."
+    return (self.counts[rows] if keys is None else self.hidden(rows, keys).sum(-1)).sum(-1)
+
+# %% ../nbs/system/08b_masked_items.ipynb #6be84fbe
+@patch
+def batch(self: MaskedItems,
+    rows: Int[Tensor, "*members rows"],             # numbers of samples
+    capacity: int | None = None,                    # number of targets to make room for; what is beyond is hidden, but no target
+    keys: Int[Tensor, "*members"] | None = None,    # one for each member; drawn from torch's global generator if None
+) -> Batch:
+    "The samples of the given numbers as one batch, with mask tokens where items are hidden."
+    d, users = self.data, self.users[rows]
+    if keys is None: keys = torch.randint(2**62, rows.shape[:-1], device=d.device)
+    start, stop = d.start[users], torch.where(self.counts[rows] > 0, d.train_stop[users], d.start[users])
+    sequences, hidden = windows(d.items, start, stop, self.length, self.padding), self.hidden(rows, keys)
+    ends = hidden.flatten(-2).cumsum(-1)
+    if capacity is None: capacity = int(ends[..., -1].max())
+    t = torch.arange(capacity, device=d.device).expand(*rows.shape[:-1], -1).contiguous()
+    cells = torch.searchsorted(ends, t, right=True).clamp(max=ends.shape[-1] - 1)
+    real = t < ends[..., -1:]
+    targets = torch.where(real, sequences.flatten(-2).gather(-1, cells) - 1, 0)
+    return Batch(targets, users.gather(-1, cells // self.length), real, torch.where(hidden, self.mask_token, sequences), cells)
+
+# %% ../nbs/system/08b_masked_items.ipynb #39b70860
+SAMPLE_SCHEMES["masked items"] = MaskedItems
