@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from .randomness import fold_in, keep_mask
 
 # %% auto #0
-__all__ = ['MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup', 'Embedding', 'dropout_keys',
-           'keyed_dropout', 'Dropout', 'number_dropouts', 'can_stack', 'stack', 'member']
+__all__ = ['SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup', 'Embedding',
+           'site_keys', 'dropout_keys', 'keyed_dropout', 'Dropout', 'number_dropouts', 'can_stack', 'stack', 'member']
 
 # %% ../nbs/system/08a_layers.ipynb #4490e798
 def member_linear(
@@ -63,14 +63,19 @@ class Embedding(nn.Embedding):
     "A table of rows to look up; torch's, with members."
     def forward(self, index): return member_lookup(self.weight, index, self.padding_idx)
 
-# %% ../nbs/system/08a_layers.ipynb #dce58a18
-_keys: Int[Tensor, "members"] | None = None     # the keys of the step that is being computed
+# %% ../nbs/system/08a_layers.ipynb #9e0c63c4
+_keys: Int[Tensor, "members sites"] | None = None       # the keys of all layers in the step that is being computed
+SITES = 64                                              # layers of a model that draw, at most
+
+def site_keys(keys: Int[Tensor, "*members"]) -> Int[Tensor, "*members sites"]:
+    "The keys of all layers of a model under the keys of a step."
+    return fold_in(keys.unsqueeze(-1).expand(*keys.shape, SITES), torch.arange(SITES, device=keys.device))
 
 @contextmanager
-def dropout_keys(keys: Int[Tensor, "members"]):
-    "Within this context dropout layers draw their masks from these keys, one for each member."
+def dropout_keys(keys: Int[Tensor, "members"] | Int[Tensor, "members sites"]):
+    "Within this context dropout layers draw their masks from these keys, one for each member (or those of all layers, from `site_keys`)."
     global _keys
-    before, _keys = _keys, keys
+    before, _keys = _keys, site_keys(keys) if keys.ndim == 1 else keys
     try: yield
     finally: _keys = before
 
@@ -79,7 +84,7 @@ def keyed_dropout(x: Float[Tensor, "*any"], p: float, keys: Int[Tensor, "members
     mask = keep_mask(keys, x.numel() // len(keys), p).view_as(x)
     return torch.where(mask, x / (1 - p), 0.0)
 
-# %% ../nbs/system/08a_layers.ipynb #a3ad9046
+# %% ../nbs/system/08a_layers.ipynb #414baf0d
 class Dropout(nn.Module):
     "Dropout; torch's, unless the trainer has provided keys."
     def __init__(self, p: float):
@@ -87,15 +92,17 @@ class Dropout(nn.Module):
         self.p, self.site = p, 0
     def forward(self, x):
         if not self.training or self.p == 0: return x
-        return F.dropout(x, self.p) if _keys is None else keyed_dropout(x, self.p, fold_in(_keys, self.site))
+        return F.dropout(x, self.p) if _keys is None else keyed_dropout(x, self.p, _keys[:, 2 * self.site])
     def site_key(self) -> Int[Tensor, "members"] | None:
         "The key of this layer in this step, for layers that draw something else than a mask; None outside of a training run."
-        return None if _keys is None else fold_in(_keys, self.site + 2**32)
+        return None if _keys is None else _keys[:, 2 * self.site + 1]
     def extra_repr(self): return f"p={self.p}"
 
 def number_dropouts(model: nn.Module) -> nn.Module:
     "Give every dropout layer of a model a number of its own."
-    for site, module in enumerate(m for m in model.modules() if isinstance(m, Dropout)): module.site = site
+    layers = [m for m in model.modules() if isinstance(m, Dropout)]
+    if 2 * len(layers) > SITES: raise ValueError(f"a model may have {SITES // 2} dropout layers, not {len(layers)}")
+    for site, layer in enumerate(layers): layer.site = site
     return model
 
 # %% ../nbs/system/08a_layers.ipynb #9e3fe515

@@ -15,7 +15,7 @@ from ..layers import Dropout, Embedding, LayerNorm, Linear, member_linear, numbe
 # %% auto #0
 __all__ = ['Attention', 'SASRecBlock', 'SASRec', 'token_blocks', 'binomial_table', 'surviving_share']
 
-# %% ../../nbs/system/10_sasrec.ipynb #054ad685
+# %% ../../nbs/system/10_sasrec.ipynb #1bbb0007
 class Attention(nn.Module):
     "Multi-head attention; torch's `MultiheadAttention`, with members."
     knows_members = True
@@ -28,9 +28,9 @@ class Attention(nn.Module):
 
     def project(self, query, states):
         "Queries, keys and values, (…, length, width) each."
-        d = query.shape[-1]
-        queries = member_linear(query, self.in_proj_weight[..., :d, :], self.in_proj_bias[..., :d])
-        return queries, *member_linear(states, self.in_proj_weight[..., d:, :], self.in_proj_bias[..., d:]).chunk(2, dim=-1)
+        parts = (query.shape[-1], 2 * query.shape[-1])
+        (of_query, of_states), (query_bias, states_bias) = self.in_proj_weight.split(parts, dim=-2), self.in_proj_bias.split(parts, dim=-1)
+        return member_linear(query, of_query, query_bias), *member_linear(states, of_states, states_bias).chunk(2, dim=-1)
 
     def forward(self, query, states, forbidden):
         q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2) for x in self.project(query, states))
