@@ -187,7 +187,7 @@ class _GRULastState(torch.autograd.Function):
         parts = [_gru_backward(g, w_ih, w_hh, ctx.shape, saved) for g, w_ih, w_hh, saved in zip(gradient, *weights, ctx.saved)]
         return *map(torch.stack, zip(*parts)), None
 
-# %% ../../nbs/system/03f_kernels_blocks.ipynb #1bd02fbc
+# %% ../../nbs/system/03f_kernels_blocks.ipynb #c8c38e48
 def gru_last_state(
     inputs: Float[Tensor, "*members rows length width"],        # right-padded rows
     weight_ih: Float[Tensor, "*members three_states width"],    # torch's order of gates: reset, update, new
@@ -197,9 +197,9 @@ def gru_last_state(
     "The state of a GRU layer without biases after each row's last position; differentiable in inputs and weights."
     _check_gru(inputs, weight_ih, weight_hh, lengths)
     if inputs.ndim == 3: return gru_last_state(*(t.unsqueeze(0) for t in (inputs, weight_ih, weight_hh, lengths))).squeeze(0)
-    if _for_triton(inputs, weight_ih, weight_hh) and max(inputs.shape[3], weight_hh.shape[2]) <= 64 and inputs.numel():
-        from ce_sce_rec.kernels.triton_blocks import GRULastState
-        return GRULastState.apply(inputs, weight_ih, weight_hh, lengths)
+    if _for_triton(inputs, weight_ih, weight_hh) and inputs.numel():
+        from ce_sce_rec.kernels.triton_blocks import GRULastState, gru_fits
+        if gru_fits(inputs, weight_hh.shape[2]): return GRULastState.apply(inputs, weight_ih, weight_hh, lengths)
     return _GRULastState.apply(inputs, weight_ih, weight_hh, lengths)
 
 # %% ../../nbs/system/03f_kernels_blocks.ipynb #49af2d57

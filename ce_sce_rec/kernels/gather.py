@@ -85,7 +85,13 @@ def _check_index(index, num_rows, name):
         low, high = (int(x) for x in index.aminmax())
         if low < 0 or high >= num_rows: raise ValueError(f"index must lie in 0 … {num_rows - 1} ({name} - 1); found {low} … {high}")
 
-# %% ../../nbs/system/03e_kernels_gather.ipynb #e32376d2
+# %% ../../nbs/system/03e_kernels_gather.ipynb #d565b2a9
+def _rows(weight, index):
+    "The rows of a table that an index names."
+    if not _for_triton(weight): return weight.index_select(0, index)
+    from ce_sce_rec.kernels.triton_gather import launch_lookup
+    return launch_lookup(weight.contiguous(), index)
+
 class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx, weight, index, padding_index):
@@ -94,7 +100,7 @@ class _Lookup(torch.autograd.Function):
         if members > 1: flat = flat + torch.arange(0, members * num_rows, num_rows, device=index.device, dtype=index.dtype).unsqueeze(1)
         flat = flat.reshape(-1)
         ctx.save_for_backward(flat); ctx.shape, ctx.padding_index = weight.shape, padding_index
-        return weight.reshape(-1, width).index_select(0, flat).view(*index.shape, width)
+        return _rows(weight.reshape(-1, width), flat).view(*index.shape, width)
 
     @staticmethod
     @once_differentiable

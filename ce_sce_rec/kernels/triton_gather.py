@@ -13,7 +13,7 @@ except ImportError:
     triton = tl = None
 
 # %% auto #0
-__all__ = ['launch_scores', 'launch_weighted_rows', 'launch_sum_rows', 'launch_atomic_gradient']
+__all__ = ['launch_scores', 'launch_weighted_rows', 'launch_lookup', 'launch_sum_rows', 'launch_atomic_gradient']
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #605eca39
 jit = triton.jit if triton else lambda kernel: kernel
@@ -62,8 +62,8 @@ def _weighted_rows_kernel(weights, items, index, out, num_items, chosen, WIDTH: 
         total += weight[:, None] * tl.load(items + item[:, None] * WIDTH + d[None, :], mask=known[:, None] & (d < WIDTH)[None, :], other=0.0)
     tl.store(out + t * WIDTH + d, tl.sum(total, axis=0), mask=d < WIDTH)
 
-# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #4142e9e1
-def launch_weighted_rows(weights, items, index, block=32, warps=4):
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #fe9aa608
+def launch_weighted_rows(weights, items, index, block=64, warps=1):
     "(T, d): for each target the sum of its items' embeddings, weighted."
     (targets, chosen), width = index.shape, items.shape[1]
     out = items.new_empty(targets, width)
@@ -71,6 +71,25 @@ def launch_weighted_rows(weights, items, index, block=32, warps=4):
     with torch.cuda.device_of(items):
         _weighted_rows_kernel[(targets,)](weights, items, index, out, len(items), chosen, WIDTH=width,
                                           PADDED=triton.next_power_of_2(width), BLOCK=block, num_warps=warps)
+    return out
+
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #bfa6b50a
+@jit
+def _lookup_kernel(weight, index, out, num_rows, places, WIDTH: tl.constexpr, PADDED: tl.constexpr, BLOCK: tl.constexpr):
+    place, d = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, PADDED)
+    row = tl.load(index + place, mask=place < places, other=-1).to(tl.int64)
+    known = (row >= 0) & (row < num_rows)
+    value = tl.load(weight + row[:, None] * WIDTH + d[None, :], mask=known[:, None] & (d < WIDTH)[None, :], other=float("nan"))
+    tl.store(out + place[:, None] * WIDTH + d[None, :], value, mask=(place < places)[:, None] & (d < WIDTH)[None, :])
+
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #7a51f27a
+def launch_lookup(weight, index, block=32, warps=4):
+    "(places, width): rows of a table; NaN where the index names none."
+    width, out = weight.shape[1], weight.new_empty(len(index), weight.shape[1])
+    if not out.numel(): return out
+    with torch.cuda.device_of(weight):
+        _lookup_kernel[(triton.cdiv(len(index), block),)](weight, index, out, len(weight), len(index), WIDTH=width,
+                                                          PADDED=triton.next_power_of_2(width), BLOCK=block, num_warps=warps)
     return out
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #f85d6aff
@@ -134,11 +153,13 @@ def _join_pieces_kernel(keys, starts, out, partial, num_rows, rows_each, places_
         head = tl.load(out + row * WIDTH + d, mask=d < WIDTH, other=0.0)
         tl.store(out + row * WIDTH + d, head + tl.sum(total, axis=0), mask=d < WIDTH)
 
-# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #1b633ef2
-def launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip, members, group, pieces=4, stretch=64, unroll=4, warps=1):
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #b6c20850
+def launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip, members, group, pieces=None, stretch=None, unroll=4, warps=None):
     "(num_rows, d): row n is the sum of weights[p] · values[p // group] over its places p, in order."
     width, places = values.shape[1], len(order)
     places_each, padded = places // members, triton.next_power_of_2(values.shape[1])
+    stretch = stretch or (32 if places_each <= 2**16 else 64)
+    if pieces is None: pieces, warps = (2, 1) if num_rows < 4 * places else (16, 4)         # mostly empty rows: more of them at a time
     stretches_each = triton.cdiv(places_each, stretch)
     out, partial = values.new_empty(num_rows, width), values.new_empty(members * stretches_each, width)
     heads = triton.cdiv(num_rows, pieces)
