@@ -44,7 +44,7 @@ class SelfAttention(nn.Module):
         q, k, v = (x.transpose(-3, -2) for x in (*queries, keys, values))
         return self.out_proj(self.mix(q, k, v, forbidden).transpose(-3, -2).flatten(-2))
 
-# %% ../../nbs/system/10e_bert4rec.ipynb #8eca6731
+# %% ../../nbs/system/10e_bert4rec.ipynb #4e5ea485
 class EncoderBlock(nn.Module):
     "One post-norm Transformer block: attention and a feed-forward part, each followed by dropout, residual and layer norm."
     def __init__(self, width: int, num_heads: int, dropout: float):
@@ -55,8 +55,9 @@ class EncoderBlock(nn.Module):
 
     def after_attention(self, states, attended):
         "The rest of the block, position by position."
-        states = self.attention_norm(states + self.dropout(attended))
-        return self.norm(states + self.feed_forward(states))
+        states = self.attention_norm.after(attended, states, self.dropout)
+        *layers, dropout = self.feed_forward
+        return self.norm.after(nn.Sequential(*layers)(states), states, dropout)
 
     def forward(self, states, forbidden, last: bool = False):
         "All positions, or the last one only."

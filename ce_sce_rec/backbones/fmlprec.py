@@ -56,7 +56,7 @@ class Filter(nn.Module):
         "The last position of the filtered row."
         return (x * self.kernel().flip(-2).unsqueeze(-3)).sum(-2)
 
-# %% ../../nbs/system/10d_fmlprec.ipynb #3cd54ea6
+# %% ../../nbs/system/10d_fmlprec.ipynb #de7c46ad
 class FMLPBlock(nn.Module):
     "One block: a filter over time and a feed-forward part, each followed by dropout, residual and layer norm."
     def __init__(self, length: int, width: int, dropout: float, method: str):
@@ -68,8 +68,9 @@ class FMLPBlock(nn.Module):
     def forward(self, states, last: bool = False):
         "All positions, or the last one only."
         filtered, before = (self.filter.last(states), states[..., -1, :]) if last else (self.filter(states), states)
-        states = self.filter_norm(before + self.dropout(filtered))
-        return self.norm(states + self.feed_forward(states))
+        states = self.filter_norm.after(filtered, before, self.dropout)
+        *layers, dropout = self.feed_forward
+        return self.norm.after(nn.Sequential(*layers)(states), states, dropout)
 
 # %% ../../nbs/system/10d_fmlprec.ipynb #6f855940
 class FMLPRec(Backbone):

@@ -38,7 +38,7 @@ class Attention(nn.Module):
         mixed = self.dropout(logits.softmax(-1)) @ v
         return self.out_proj(mixed.transpose(-3, -2).flatten(-2))
 
-# %% ../../nbs/system/10_sasrec.ipynb #ba41e0cb
+# %% ../../nbs/system/10_sasrec.ipynb #80d16778
 class SASRecBlock(nn.Module):
     "One block: attention with a normalised query, then a pointwise feed-forward part."
     def __init__(self, width: int, num_heads: int, dropout: float):
@@ -49,7 +49,7 @@ class SASRecBlock(nn.Module):
         self.feed_forward = nn.Sequential(Linear(width, width), Dropout(dropout), nn.ReLU(), Linear(width, width), Dropout(dropout))
 
     def forward(self, states, attend):
-        states = self.norm(attend(self.attention, self.query_norm(states), states) + states)
+        states = self.norm.after(attend(self.attention, self.query_norm(states), states), states)
         return self.feed_forward(states) + states
 
 # %% ../../nbs/system/10_sasrec.ipynb #f77913f0
