@@ -16,10 +16,29 @@ from .kernels.gather import embedding_lookup
 from .randomness import fold_in, keep_mask
 
 # %% auto #0
-__all__ = ['SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup', 'Embedding',
-           'site_keys', 'dropout_keys', 'keyed_dropout', 'Dropout', 'number_dropouts', 'can_stack', 'stack', 'member']
+__all__ = ['STRETCH', 'SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup',
+           'Embedding', 'site_keys', 'dropout_keys', 'keyed_dropout', 'Dropout', 'number_dropouts', 'can_stack',
+           'stack', 'member']
 
-# %% ../nbs/system/08a_layers.ipynb #de9ef972
+# %% ../nbs/system/08a_layers.ipynb #2e955ebd
+STRETCH = 512       # rows of a stretch
+
+class _StretchedLinear(torch.autograd.Function):
+    "A batched linear map whose weight gradient is summed in stretches of rows."
+    @staticmethod
+    def forward(ctx, x, weight, bias):
+        ctx.save_for_backward(x, weight)
+        return torch.bmm(x, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, weight = ctx.saved_tensors
+        of_x, of_weight, of_bias = ctx.needs_input_grad
+        cut = lambda t: t.reshape(-1, STRETCH, t.shape[-1])
+        summed = torch.bmm(cut(gradient).mT, cut(x)).unflatten(0, (len(weight), -1)).sum(1) if of_weight else None
+        return gradient @ weight if of_x else None, summed, gradient.sum(1) if of_bias else None
+
+# %% ../nbs/system/08a_layers.ipynb #a9345c1d
 def member_linear(
     x: Float[Tensor, "*any in"],            # (members, …, in) if the weight has members
     weight: Float[Tensor, "*members out in"],
@@ -28,7 +47,8 @@ def member_linear(
     "`F.linear`, member by member if the weight has members."
     if weight.ndim == 2: return F.linear(x, weight, bias)
     flat = x.flatten(1, -2)
-    y = torch.bmm(flat, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
+    if x.is_cuda and flat.shape[1] % STRETCH == 0 and not (torch.is_autocast_enabled("cuda") or torch.compiler.is_compiling()): y = _StretchedLinear.apply(flat, weight, bias)
+    else: y = torch.bmm(flat, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
     return y.view(*x.shape[:-1], weight.shape[-2])
 
 def member_shaped(parameter: Tensor, like: Tensor) -> Tensor:
