@@ -21,7 +21,7 @@ from .samples import windows
 
 # %% auto #0
 __all__ = ['Vocabulary', 'numbers_of', 'best_columns', 'ScoresError', 'top_items', 'NumberedHistories', 'number_histories',
-           'last_states', 'item_bias', 'ScoringModel', 'padded_rows', 'TopLists', 'recommend']
+           'last_states', 'ScoringModel', 'padded_rows', 'TopLists', 'recommend']
 
 # %% ../nbs/system/12d_recommend.ipynb #e896f346
 _KINDS = (((bool, np.bool_), "truth values"), ((int, np.integer), "whole numbers"), ((float, np.floating), "numbers with a fraction part"), (str, "text"),
@@ -181,14 +181,10 @@ def _number_interactions(data, vocabulary, users, unknown):
     if len(lacking) and unknown == "error": raise _unknown([(r, data.item_ids[i - 1].item()) for r, i in zip(row[lacking].tolist(), data.items[lacking])], users, vocabulary)
     return NumberedHistories(numbers[numbers > 0], np.cumsum([0, *np.bincount(row[numbers > 0], minlength=data.num_users)]), users)
 
-# %% ../nbs/system/12d_recommend.ipynb #cd4c1d8b
+# %% ../nbs/system/12d_recommend.ipynb #be34119d
 def last_states(model: Backbone, sequences: Int[Tensor, "rows length"], users: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows width"]:
     "The states that answer what comes next; users (from 0) are handed to models that have an embedding for each."
-    return model.last_state(sequences, users) if getattr(model, "needs_users", False) else model.last_state(sequences)
-
-def item_bias(model: Backbone) -> Float[Tensor, "items"] | None:
-    "What the model adds to each item's score, or None."
-    return model.item_bias() if hasattr(model, "item_bias") else None
+    return model.last_state(sequences, users) if model.needs_users else model.last_state(sequences)
 
 class ScoringModel(nn.Module):
     "A backbone in evaluation mode as one module: padded rows (and users, where the model has an embedding for each) -> scores of items 1 … N."
@@ -198,8 +194,7 @@ class ScoringModel(nn.Module):
 
     def forward(self, sequences: Int[Tensor, "rows length"], users: Int[Tensor, "rows"] | None = None) -> Float[Tensor, "rows items"]:
         "Scores of all items for each row; column v-1 belongs to item v."
-        scores, bias = last_states(self.model, sequences, users) @ self.model.item_table().T, item_bias(self.model)
-        return scores if bias is None else scores + bias
+        return self.model.scores(last_states(self.model, sequences, users))
 
 # %% ../nbs/system/12d_recommend.ipynb #342f5134
 def padded_rows(model: Backbone, histories: NumberedHistories, rows: Int[np.ndarray, "rows"], device: torch.device | str = "cpu") -> Int[Tensor, "rows length"]:
@@ -268,7 +263,7 @@ def recommend(
     finally: model.train(training)
     return found
 
-# %% ../nbs/system/12d_recommend.ipynb #e9e4757f
+# %% ../nbs/system/12d_recommend.ipynb #f6ec25b0
 def _fill(found, model, numbered, rows, user_rows, k, masked, scores_at_once):
     "Score some users and enter their lists."
     device = next(model.parameters()).device
@@ -280,7 +275,7 @@ def _fill(found, model, numbered, rows, user_rows, k, masked, scores_at_once):
         place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + np.repeat(numbered.offsets[rows], lengths)
         excluded = tuple(torch.from_numpy(a).to(device) for a in (row, numbered.items[place] - 1))
     budget = scores_at_once or SCORES_AT_ONCE.get(device.type, 2**22)
-    values, items = top_items(states, model.item_table(), item_bias(model), k, excluded, max(1, budget // len(rows)))
+    values, items = top_items(states, model.item_table(), model.item_bias(), k, excluded, max(1, budget // len(rows)))
     found.items[rows, :items.shape[1]] = items.cpu().numpy()
     found.scores[rows, :items.shape[1]] = values.masked_fill(items == 0, torch.nan).double().cpu().numpy()
 
@@ -294,7 +289,7 @@ def _fill_empty(found, empty, popularity, data, numbered):
     found.items[rows, :columns.shape[1]] = columns.numpy() + 1
     found.scores[rows, :columns.shape[1]] = values.numpy()
 
-# %% ../nbs/system/12d_recommend.ipynb #c2b38dae
+# %% ../nbs/system/12d_recommend.ipynb #ac2d54bc
 def _check_counts(**counts):
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1: raise SettingError(f"{name} must be a whole number from 1, not {value!r}")
@@ -316,7 +311,7 @@ def _popularity(popularity, data, num_items):
 
 def _user_rows(model, users, user_ids, known, rows):
     "Rows of the model's user table, for models that have one."
-    if not getattr(model, "needs_users", False): return None
+    if not model.needs_users: return None
     if user_ids is None and known is None: raise SettingError(f"{type(model).__name__} has an embedding for each user: give `users`, and the ids of those that it was trained on as `user_ids` or by `data`")
     vocabulary = user_ids if isinstance(user_ids, Vocabulary) else Vocabulary(known.user_ids if user_ids is None else user_ids, "user")
     numbers, lacking = numbers_of(users, vocabulary, "the list of users")
