@@ -15,37 +15,61 @@ from .losses import LOSSES, loss_options
 from .runs import RunConfig
 
 # %% auto #0
-__all__ = ['METRICS', 'SYNTHETIC_SETTINGS', 'TOLERANCE', 'published_results', 'paper_config', 'settings_for',
-           'compare_with_published']
+__all__ = ['METRICS', 'PUBLISHED_COLUMNS', 'ARCHITECTURE', 'SYNTHETIC_SETTINGS', 'TOLERANCE', 'published_results',
+           'published_settings', 'paper_config', 'settings_for', 'compare_with_published']
 
-# %% ../nbs/system/15_paper.ipynb #81426cb1
+# %% ../nbs/system/15_paper.ipynb #229326be
 METRICS = [f"{m}@{k}" for k in (1, 5, 10) for m in ("hr", "ndcg", "mrr")]
 
+PUBLISHED_COLUMNS = {       # column -> what it holds; a cell is empty where a row has no such thing
+    "kind": "'authors': one training run, from the authors' logs; 'llm': a printed row, one run, of a recommender built on a large language model",
+    "backbone, loss, dataset, seed": "what was trained on what; for kind 'llm' the recommender's name, 'llm', and no seed",
+    "learning_rate, weight_decay, batch_size, epochs": "Adam with L2 decay, constant rate; samples in a batch",
+    "eval_every": "epochs between validations, known for the runs of P2 only",
+    "dropout, max_length, num_blocks, num_heads, mask_probability": "the backbone's settings",
+    "num_negatives, pool, alpha, c": "the loss's settings",
+    "best_epoch, valid_ndcg@10": "epoch with the best validation NDCG@10, and that value (P2's runs only)",
+    ", ".join(f"test_{m}" for m in METRICS): "test metrics at that epoch, four decimals; at k = 1 the three are one number",
+    "seconds, train_seconds_per_epoch, eval_seconds": "wall time of the run, of one epoch, of one validation, on a machine that was shared",
+}
+
+# %% ../nbs/system/15_paper.ipynb #b33a1d4e
 @lru_cache
 def _read(name: str) -> pd.DataFrame:
     "A table of the package, read once."
     return pd.read_csv(files("ce_sce_rec").joinpath("published", name))
 
 def published_results() -> pd.DataFrame:
-    """One row for each published run of the authors (seeds 0–4), then the rows of LLM-based recommenders from P2's Table 3 (`kind` tells which).
-    Test metrics are those at the best validation epoch, four decimals."""
+    """The published numbers: one row for each run of the authors (seeds 0–4), then the rows of LLM-based recommenders. `PUBLISHED_COLUMNS` says
+    what each column holds. LLM rows: NDCG and MRR from P2's Table 3, hit rates and MovieLens-1M from P1, which prints no MRR."""
     runs = _read("authors_runs.csv").assign(kind="authors")
     for m in ("ndcg@1", "mrr@1"): runs[f"test_{m}"] = runs["test_hr@1"]      # at k = 1 the three metrics are one
     llm = _read("llm_rows.csv").rename(columns={"model": "backbone"}).assign(loss="llm", kind="llm")
     return pd.concat([runs, llm], ignore_index=True)
 
-# %% ../nbs/system/15_paper.ipynb #10700889
+# %% ../nbs/system/15_paper.ipynb #df4cae08
+ARCHITECTURE = {            # what the logs leave out; one entry for each published backbone
+    "gru4rec": {"width": 64, "num_layers": 1},
+    "caser": {"width": 64, "num_vertical": 4, "num_horizontal": 16},
+    "sasrec": {"width": 64}, "fmlprec": {"width": 64}, "bert4rec": {"width": 64},
+}
+
+def published_settings(backbone: str, loss: str, dataset: str) -> dict:
+    "All settings of a published cell by name. A cell that was not published raises `UnknownNameError`."
+    runs = _read("authors_runs.csv")
+    for kind, name in (("backbone", backbone), ("loss", loss), ("data set", dataset)): check_name(f"published {kind}", name, set(runs[kind.replace("data set", "dataset")]))
+    first = runs[(runs.backbone == backbone) & (runs.loss == loss) & (runs.dataset == dataset)].iloc[0]
+    row = {k: getattr(v, "item", lambda: v)() for k, v in first.loc["learning_rate":"c"].dropna().items()}
+    whole = {k: int(v) if isinstance(v, float) and k.startswith(("num_", "eval_every")) else v for k, v in row.items()}
+    return {"eval_every": 5, **ARCHITECTURE[backbone], **whole}
+
+# %% ../nbs/system/15_paper.ipynb #f8dcb7fc
 def paper_config(backbone: str, loss: str, dataset: str, seed: int = 0) -> RunConfig:
     "The authors' settings for one cell. A cell that was not published raises `UnknownNameError`."
-    runs = _read("authors_runs.csv")
     check_name("backbone", backbone, BACKBONES); check_name("loss", loss, LOSSES)
-    check_name("published data set", dataset, set(runs.dataset))
-    found = runs[(runs.backbone == backbone) & (runs.loss == loss) & (runs.dataset == dataset)]
-    if not len(found): raise UnknownNameError(f"there is no published run of {backbone} with {loss} on {dataset} (published losses: {', '.join(sorted(set(runs.loss)))})")
-    cell = {k: getattr(v, "item", lambda: v)() for k, v in found.iloc[0].dropna().items()}
+    cell = published_settings(backbone, loss, dataset)
     options = lambda declared: {k: cell[k] for k in declared if k in cell}
-    return RunConfig(backbone, loss, dataset, seed, int(cell["epochs"]), int(cell["batch_size"]), float(cell["learning_rate"]),
-                     float(cell["weight_decay"]), int(cell.get("eval_every", 5)), "auto",
+    return RunConfig(backbone, loss, dataset, seed, cell["epochs"], cell["batch_size"], cell["learning_rate"], cell["weight_decay"], cell["eval_every"], "auto",
                      options(backbone_options(backbone)), options(loss_options(loss)))
 
 # %% ../nbs/system/15_paper.ipynb #86bd5e19
