@@ -20,8 +20,8 @@ from .metrics import hit_rate, mrr, ndcg
 
 # %% auto #0
 __all__ = ['ANSWERS', 'VERDICTS', 'RANK_CAP', 'Estimate', 'mean_interval', 'Difference', 'difference_of_means',
-           'paired_bootstrap', 'holm', 'judge_above', 'judge_equal', 'verdict', 'UserEvidence', 'write_evidence',
-           'read_evidence']
+           'paired_bootstrap', 'difference_with_published', 'holm', 'judge_above', 'judge_as_good', 'verdict',
+           'UserEvidence', 'write_evidence', 'read_evidence']
 
 # %% ../nbs/system/15b_statistics.ipynb #7213f56a
 @dataclass(frozen=True)
@@ -112,6 +112,24 @@ def _drawn_sum(values, n, generator):
     "Sum of `n` values drawn with replacement."
     return values[generator.integers(0, len(values), n)].sum() if n else 0.0
 
+# %% ../nbs/system/15b_statistics.ipynb #5a947c0e
+def difference_with_published(
+    first: Sequence[float] | float,     # one value for each seed, or a single published number
+    second: float,                      # a single published number
+    users: int,                         # test users behind both
+    level: float = 0.95,
+) -> Difference:
+    "Difference from a published number, with a bound on what users contribute on both sides, and seeds where there are several."
+    values = np.atleast_1d(np.asarray(first, float))
+    if np.ndim(first) and len(values) < 2: return Difference(float(values.mean() - second))
+    value = float(values.mean() - second)
+    by_users = sum(m * (1 - m) for m in (values.mean(), second)) / users
+    by_seeds = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
+    df = (by_users + by_seeds) ** 2 / (by_seeds ** 2 / (len(values) - 1)) if by_seeds else math.inf      # Satterthwaite: the users are many
+    error = math.sqrt(by_users + by_seeds)
+    half = float(stats.t.ppf(0.5 + level / 2, df)) * error
+    return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, df)), "seeds and a bound on users" if by_seeds else "a bound on users")
+
 # %% ../nbs/system/15b_statistics.ipynb #f86142f3
 def holm(p_values: Sequence[float]) -> np.ndarray:      # adjusted, in the given order; NaN stays NaN and does not count
     "Holm's step-down adjustment of a family of p-values."
@@ -122,7 +140,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:      # adjusted, in the given
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
     return adjusted
 
-# %% ../nbs/system/15b_statistics.ipynb #4a56d21e
+# %% ../nbs/system/15b_statistics.ipynb #19c0c640
 ANSWERS = ("yes", "no", "open", "missing")
 
 def judge_above(difference: Difference | None, p: float | None = None, level: float = 0.95) -> str:
@@ -132,12 +150,11 @@ def judge_above(difference: Difference | None, p: float | None = None, level: fl
     if p > 1 - level: return "open"
     return "yes" if difference.low > 0 else "no" if difference.high < 0 else "open"
 
-def judge_equal(difference: Difference | None, margin: float) -> str:
-    "Is the first as good as the second, within `margin` (in units of the metric)? One of `ANSWERS`."
+def judge_as_good(difference: Difference | None, margin: float) -> str:
+    "Is the first at most `margin` (in units of the metric) below the second? One of `ANSWERS`."
     if not margin > 0: raise SettingError(f"margin must be positive, not {margin}")
     if difference is None or math.isnan(difference.low): return "missing"
-    if -margin < difference.low and difference.high < margin: return "yes"
-    return "no" if difference.low > margin or difference.high < -margin else "open"
+    return "yes" if difference.low > -margin else "no" if difference.high < -margin else "open"
 
 # %% ../nbs/system/15b_statistics.ipynb #6540528e
 VERDICTS = ("holds", "holds in part", "does not hold", "cannot be told from this data")
