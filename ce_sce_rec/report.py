@@ -163,7 +163,7 @@ def _delta(n):
     if math.isnan(n.difference): return ""
     return f"{n.difference:+.4f}".replace("-", "−") + ("*" if abs(n.difference) > n.allowed else "")
 
-# %% ../nbs/system/15c_tables.ipynb #4bba1bb8
+# %% ../nbs/system/15c_tables.ipynb #877598a9
 def missing_note(found: int, missing: Iterable, unavailable: Iterable = ()) -> str:
     "Which runs are not there, by backbone, loss and data set."
     missing, unavailable = list(missing), list(unavailable)
@@ -171,4 +171,6 @@ def missing_note(found: int, missing: Iterable, unavailable: Iterable = ()) -> s
     name = lambda c: f"{BACKBONE_NAMES.get(c.backbone, c.backbone)} {LOSS_NAMES.get(c.loss, c.loss)} on {DATASET_NAMES.get(c.dataset, c.dataset)}"
     counts = pd.Series([name(c) for c in missing], dtype=object).value_counts(sort=False)
     text = f"{found} of {found + len(missing)} runs are there" + ("; missing: " + ", ".join(f"{n} ({k})" for n, k in counts.items()) if missing else "")
-    return text + (f"; not trainable by this version: {', '.join(dict.fromkeys(name(c) for c in unavailable))}" if unavailable else "") + "."
+    by_backbone = pd.Series([BACKBONE_NAMES.get(c.backbone, c.backbone) for c in unavailable], dtype=object).value_counts(sort=False)
+    cannot = ", ".join(f"{b} ({n} cell{'s' * (n > 1)})" for b, n in by_backbone.items())
+    return text + (f"; this version cannot train {cannot}." if unavailable else ".")
