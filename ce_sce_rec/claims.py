@@ -124,7 +124,7 @@ def compare_number(evidence: Evidence, name: str, first: Cell | float, second: f
     if math.isnan(mean) or math.isnan(second): return Comparison(name, dataset, metric, None, margin=margin)
     return Comparison(name, dataset, metric, difference_with_published(values, second, users), mean, second, margin)
 
-# %% ../nbs/system/15e_claims.ipynb #27182134
+# %% ../nbs/system/15e_claims.ipynb #351db8b9
 @dataclass(frozen=True)
 class Claim:
     "A sentence of the papers and how it is tested."
@@ -138,6 +138,7 @@ CLAIMS: dict[str, Claim] = {}
 def claim(sentence: str, source: str):
     "Register a function of the evidence that makes a claim's comparisons."
     def register(function):
+        function.__doc__ = f"The comparisons of: {sentence}"
         CLAIMS[function.__name__] = Claim(function.__name__, sentence, source, function)
         return function
     return register
