@@ -11,8 +11,9 @@ config = ConfigParser(delimiters=["="])
 config.read(HERE / "settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
 
-# installed packages have no nbs/ folder: the templates that papermill runs travel inside the wheel
+# installed packages have no nbs/ folder: the templates that papermill runs, and the results that they read, travel inside the wheel
 TEMPLATES = HERE / "nbs" / "experiments"
+RESULTS = HERE / "nbs" / "results"
 
 
 class BuildWithTemplates(build_py):
@@ -25,6 +26,10 @@ class BuildWithTemplates(build_py):
         for notebook in sorted(TEMPLATES.glob("*.ipynb")):
             if notebook.stem != "index":
                 shutil.copy(notebook, target / notebook.name)
+        results = Path(self.build_lib) / cfg["lib_name"] / "results"
+        results.mkdir(parents=True, exist_ok=True)
+        for table in sorted([*RESULTS.glob("*.csv"), *RESULTS.glob("*.npz")]):
+            shutil.copy(table, results / table.name)
 
 
 setup(
@@ -46,7 +51,7 @@ setup(
     ],
     python_requires=">=" + cfg["min_python"],
     packages=find_packages(include=[cfg["lib_name"], cfg["lib_name"] + ".*"]),
-    package_data={cfg["lib_name"]: ["published/*.csv", "published/*.md", "experiments/*.ipynb"]},
+    package_data={cfg["lib_name"]: ["published/*.csv", "published/*.md", "experiments/*.ipynb", "results/*.csv", "results/*.npz"]},
     install_requires=cfg["requirements"].split(),
     extras_require={"dev": cfg["dev_requirements"].split(), "parquet": cfg["parquet_requirements"].split()},
     entry_points={

@@ -63,7 +63,7 @@ def purpose_of(experiment: str) -> str:
     first = json.loads(list_experiments()[experiment].read_text(encoding="utf-8"))["cells"][0]["source"]
     return next((line.removeprefix("> ").strip() for line in "".join(first).splitlines() if line.startswith("> ")), "")
 
-# %% ../nbs/system/16_experiments.ipynb #f234b0e8
+# %% ../nbs/system/16_experiments.ipynb #9cb8974f
 def check_parameters(experiment: str, given: dict[str, Any]) -> dict[str, Any]:
     "The given parameters in their declared types. Unknown names raise `UnknownNameError`, wrong values `SettingError`."
     declared = parameters_of(experiment)
@@ -73,7 +73,10 @@ def check_parameters(experiment: str, given: dict[str, Any]) -> dict[str, Any]:
 def _read_value(parameter: Parameter, value: Any) -> Any:
     "One value (or the words of one) as the declared type."
     kind = parameter.type.removeprefix("Optional[").removesuffix("]") if parameter.type.startswith("Optional[") else parameter.type
-    if kind.split("[")[0] in ("list", "List"): return [value] if isinstance(value, str) else list(value)
+    if kind.split("[")[0] in ("list", "List"):
+        inner = Parameter(parameter.name, kind.partition("[")[2].removesuffix("]"), None, parameter.help)
+        values = [value] if isinstance(value, (str, int, float)) else list(value)
+        return [_READERS[inner.type](inner, v) for v in values] if inner.type in _READERS else values
     if isinstance(value, (list, tuple)):
         if len(value) != 1: raise SettingError(f"{parameter.name} takes one value of type {parameter.type}, not {len(value)}")
         value = value[0]
