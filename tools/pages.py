@@ -200,7 +200,7 @@ def add_links(text: str, page: str) -> str:
         seen.add(name)
         return f"[{found[0]}]({relative(linked_names()[name], page)})"
 
-    parts = re.split(r"(^```.*?^```|^#+ .*$|\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$)", text, flags=re.MULTILINE | re.DOTALL)
+    parts = re.split(r"(^```.*?^```|^#+ [^\n]*$|\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(p if n % 2 else re.sub(r"(?<!`)`([\w.]+(?:\(\))?)`(?!`)", link, p) for n, p in enumerate(parts))
 
 

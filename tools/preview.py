@@ -86,6 +86,7 @@ def coloured(code: str, language: str) -> str:
 def formula(tex: str, block: bool) -> str:
     if mathml is not None:
         try:
+            tex = re.sub(r"\\[bB]igg?[lrm]?(?![a-zA-Z])", "", tex)      # sizes that the converter does not know; browsers stretch delimiters themselves
             return mathml(tex.strip(), display="block" if block else "inline")
         except Exception:                                   # what the converter does not know is shown as it stands
             pass

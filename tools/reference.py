@@ -207,7 +207,7 @@ def short(n: Name) -> str:
         return first_sentence(docstring(n))
     line = segment(n.text, n.node).split("\n")[0]
     comment = re.search(r"#\s*(.+)$", line)
-    return comment[1] if comment else "constant"
+    return f"constant: {comment[1]}" if comment else "constant"
 
 
 def entry(n: Name) -> list[str]:
