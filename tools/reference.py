@@ -15,7 +15,8 @@ import textwrap
 from functools import lru_cache
 from pathlib import Path
 
-from pages import NBS, PACKAGE, ROOT, Name, chunks, directives, exported, listed, modules, module_path, options, public_names, reference_page, source, title_of
+from pages import NBS, ROOT, Name, chunks, directives, exported, listed, modules, module_path, options, public_names, reference_page, source, title_of
+from pages import notebooks as all_notebooks
 
 REPOSITORY = "https://github.com/ce-sce-rec/ce_sce_rec/blob/main"
 LONGEST_EXAMPLE, LONGEST_OUTPUT, LONGEST_CONSTANT = 22, 14, 12      # lines
@@ -167,13 +168,17 @@ def usable(cell: dict, name: str, of_package: bool = False) -> bool:
 
 @lru_cache(maxsize=None)
 def reading_order() -> tuple[str, ...]:
-    return tuple(p for p, _ in listed() if not p.startswith("reference/") and (NBS / p).exists())
+    order = [p for p, _ in listed()]
+    pages = [p for p in [*order, *sorted(set(all_notebooks()) - set(order))] if not p.startswith("reference/")]
+    return tuple(p for p in pages if (NBS / p).exists())
 
 
 def example(n: Name) -> tuple[str, str, str] | None:
     "Page, code and output of the first cell after the definition that uses the name; else of the shortest one in any chapter; else of the package's own use."
     cells = notebook(n.notebook)
-    place = next(i for i, c in enumerate(cells) if c["id"] == n.cell)
+    place = next((i for i, c in enumerate(cells) if c["id"] == n.cell), None)
+    if place is None:
+        raise SystemExit(f"ce_sce_rec/{n.module} is not in step with {n.notebook}: run make export first")
     for cell in cells[place + 1:]:
         if usable(cell, n.name):
             return n.notebook, code_of(cell), printed(cell)
