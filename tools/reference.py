@@ -157,13 +157,19 @@ def code_of(cell: dict) -> str:
     return "\n".join(kept)
 
 
-def usable(cell: dict, name: str, of_package: bool = False) -> bool:
-    "Whether a cell can serve as an example; `of_package` asks for an exported cell, which shows the name at work inside the package."
-    found = directives(source(cell))
-    if cell["cell_type"] != "code" or found & {"hide", "default_exp", "eval"} or bool(found & {"export", "exporti"}) != of_package:
-        return False
-    code = code_of(cell)
-    return code.count("\n") < LONGEST_EXAMPLE and bool(re.search(rf"\b{re.escape(name)}\b", re.sub(r"^(from|import) .*$|^__all__.*$|^_all_.*$", "", code, flags=re.MULTILINE)))
+@lru_cache(maxsize=None)
+def prepared(page: str) -> list[tuple[str, str, frozenset[str]]]:
+    "Each cell of a page as (kind, code, words): kind is 'use', 'package' (exported) or '' for what is no example."
+    made = []
+    for cell in notebook(page):
+        found, code = directives(source(cell)), ""
+        kind = "" if cell["cell_type"] != "code" or found & {"hide", "default_exp", "eval"} else "package" if found & {"export", "exporti"} else "use"
+        if kind:
+            code = code_of(cell)
+        if code.count("\n") >= LONGEST_EXAMPLE:
+            kind = ""
+        made.append((kind, code, frozenset(re.findall(r"\w+", re.sub(r"^(from|import) .*$|^_?_all__? = .*$", "", code, flags=re.MULTILINE)))))
+    return made
 
 
 @lru_cache(maxsize=None)
@@ -179,14 +185,15 @@ def example(n: Name) -> tuple[str, str, str] | None:
     place = next((i for i, c in enumerate(cells) if c["id"] == n.cell), None)
     if place is None:
         raise SystemExit(f"ce_sce_rec/{n.module} is not in step with {n.notebook}: run make export first")
-    for cell in cells[place + 1:]:
-        if usable(cell, n.name):
-            return n.notebook, code_of(cell), printed(cell)
-    for of_package in (False, True):
-        others = [(len(source(c)), p, i) for p in reading_order() for i, c in enumerate(notebook(p)) if usable(c, n.name, of_package) and c["id"] != n.cell]
+    for i, (kind, code, words) in enumerate(prepared(n.notebook)):
+        if i > place and kind == "use" and n.name in words:
+            return n.notebook, code, printed(cells[i])
+    for wanted in ("use", "package"):
+        others = [(len(code), p, i) for p in reading_order() for i, (kind, code, words) in enumerate(prepared(p))
+                  if kind == wanted and n.name in words and (p, i) != (n.notebook, place)]
         if others:
             _, page, i = min(others)
-            return page, code_of(notebook(page)[i]), printed(notebook(page)[i])
+            return page, prepared(page)[i][1], printed(notebook(page)[i])
     for page in reading_order():                                    # the lines that use it, where every cell is long
         for cell in notebook(page):
             lines = [line.strip() for line in code_of(cell).split("\n")] if cell["cell_type"] == "code" and "hide" not in directives(source(cell)) else []
