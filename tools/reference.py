@@ -216,7 +216,7 @@ def first_sentence(text: str) -> str:
 def short(n: Name) -> str:
     "One line on a name, for lists."
     if n.kind != "constant":
-        return first_sentence(docstring(n))
+        return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", first_sentence(docstring(n)))
     line = segment(n.text, n.node).split("\n")[0]
     comment = re.search(r"#\s*(.+)$", line)
     return f"constant: {comment[1]}" if comment else "constant"
@@ -241,7 +241,13 @@ def entry(n: Name) -> list[str]:
         where = "" if page == n.notebook else f", from [{title_of(page)[0]}]({up(page)})"
         parts.append(f"Example{where}:\n\n```python\n{code}\n```" + (f"\n\n```text\n{output}\n```" if output else ""))
     parts.append(f"Chapter: {chapter}")
-    return ["\n\n".join(parts)]
+    return [relinked("\n\n".join(parts), n)]
+
+
+def relinked(text: str, n: Name) -> str:
+    "Links that a docstring gives relative to its chapter, relative to the reference."
+    folder = n.notebook.rsplit("/", 1)[0]
+    return re.sub(r"\]\((?!https?:|#|\.\./)([\w/]+\.ipynb)", lambda m: f"]({up(folder)}/{m[1]}", text)
 
 
 def compact(text: str, node: ast.FunctionDef) -> str:
