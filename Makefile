@@ -1,7 +1,8 @@
 # make demo   set up .venv and compare three losses on the synthetic world (no network needed for data)
 # make test   set up .venv and run every check and every chapter
-# make readme README.md from nbs/index.ipynb     make docs   the site (needs Quarto)
-# make bench  measure training and evaluation    make clean  remove what these commands made
+# make export modules from the notebooks, README.md from nbs/index.ipynb, the reference from the modules
+# make preview the site without Quarto, in _preview     make docs   the site (needs Quarto), in _docs, with its links checked
+# make figures the landing page's pictures     make bench  measure training and evaluation     make clean  remove what these commands made
 PYTHON ?= python3
 VENV   ?= .venv
 PY      = $(VENV)/bin/python
@@ -11,7 +12,7 @@ SETUP   = settings.ini setup.py pyproject.toml constraints.txt
 # plain `torch` would pull the newest CUDA build; the tested version is asked for by name and first
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo test readme docs bench clean export
+.PHONY: demo test readme reference figures preview docs bench clean export
 
 demo: $(VENV)/.ready
 	$(VENV)/bin/ce-sce-rec run compare_losses -p store demo/runs -p output demo
@@ -24,12 +25,25 @@ readme: $(VENV)/.ready-dev
 	$(PY) tools/readme.py
 
 export: $(VENV)/.ready-dev
-	$(VENV)/bin/nbdev_export && $(VENV)/bin/nbdev_clean && $(PY) tools/readme.py
+	$(VENV)/bin/nbdev_export && $(VENV)/bin/nbdev_clean && $(PY) tools/readme.py && $(PY) tools/reference.py
+
+reference: $(VENV)/.ready-dev
+	$(PY) tools/reference.py
+
+figures: $(VENV)/.ready-dev
+	$(PY) tools/figures.py
+
+preview: $(VENV)/.ready-dev
+	$(PY) tools/preview.py
 
 docs:
 	@command -v quarto >/dev/null || { echo "make docs needs Quarto: install it from https://quarto.org/docs/get-started/ and run make docs again"; exit 1; }
 	@$(MAKE) --no-print-directory $(VENV)/.ready-dev
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/nbdev_docs
+	$(PY) tools/pages.py _proc
+	cd _proc && quarto render --no-execute --log render.log
+	rm -rf _docs && mv _proc/_docs _docs
+	$(PY) tools/plain.py _docs
+	$(PY) tools/check_site.py _docs
 
 bench: $(VENV)/.ready
 	$(PY) tools/bench.py
@@ -48,5 +62,5 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo _docs _proc build dist *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo _docs _proc _preview build dist *.egg-info .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
