@@ -125,11 +125,12 @@ def imported_stations(path):
 
 
 def test_stations_import_only_earlier_ones():
-    order = ["errors", "files", "plots", "metrics", "triton_randomness", "randomness", "negatives", "losses", "bounds",
-             "kernels", "kernels.triton_gather", "kernels.gather", "kernels.triton_blocks", "kernels.blocks",
-             "datasets.interactions", "datasets.worlds", "datasets.convert", "datasets.tables", "datasets.readers", "datasets.cache", "datasets.fetch", "datasets",
+    order = ["errors", "files", "plots", "metrics", "triton_randomness", "randomness", "negatives",
+             "kernels.linear", "kernels.triton_linear", "kernels.ranks", "kernels.triton_gather", "kernels.gather", "kernels.triton_blocks", "kernels.blocks", "kernels",
+             "losses", "bounds", "datasets.interactions", "datasets.worlds", "datasets.convert", "datasets.tables", "datasets.readers", "datasets.cache", "datasets.fetch", "datasets",
              "samples", "layers", "backbones.base", "backbones.sasrec", "backbones.gru4rec", "backbones.caser", "backbones.fmlprec", "backbones.bert4rec",
-             "backbones.sasrec_plus", "backbones", "evaluation", "floors", "external", "audit", "training", "runs", "paper", "experiments", "cli"]
+             "backbones.sasrec_plus", "backbones", "evaluation", "floors", "external", "audit", "recommend", "model_files", "training", "runs", "paper",
+             "inference", "report", "grids", "claims", "experiments", "cli"]
     seen = 0
     for path in (ROOT / "ce_sce_rec").rglob("*.py"):
         name = ".".join(path.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__")
