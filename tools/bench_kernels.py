@@ -1,0 +1,103 @@
+"""Times the fused losses and rank counting on whatever device is there: python tools/bench_kernels.py OUT.csv [--largest 10000000]
+
+On a GPU each figure is the median of seven replays of a captured graph (large catalogues and ranks: of plain calls), on a CPU the best of three.
+`extra_mb` is the device's peak memory beside parameters, states and their gradients."""
+import argparse
+import csv
+import time
+
+import torch
+import torch.nn.functional as F
+
+from ce_sce_rec.kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, ranks_of
+from ce_sce_rec.losses import scaled_cross_entropy
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+T = 3000
+ROWS = []
+
+
+def data(N, d=64, kind=torch.float32):
+    g = torch.Generator(DEVICE).manual_seed(N + d)
+    h, E = (torch.empty(n, d, device=DEVICE).normal_(0, scale, generator=g).to(kind).requires_grad_() for n, scale in ((T, 1), (N, .1)))
+    return h, E, torch.randint(N, (T,), generator=g, device=DEVICE)
+
+
+def microseconds(f, repeats, graph):
+    if DEVICE == "cpu":
+        times = []
+        for _ in range(3): start = time.perf_counter(); f(); times.append(1e6 * (time.perf_counter() - start))
+        return min(times), max(times) - min(times)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream): f(); f()
+    torch.cuda.synchronize()
+    run = lambda: [f() for _ in range(repeats)]
+    if graph:
+        captured = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(captured): run()
+        run = captured.replay
+    run()
+    times = []
+    for _ in range(7):
+        a, b = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        a.record(); run(); b.record(); b.synchronize(); times.append(1e3 * a.elapsed_time(b) / repeats)
+    return sorted(times)[3], max(times) - min(times)
+
+
+def record(what, f, repeats=10, graph=True, **about):
+    us, spread = microseconds(f, repeats, graph)
+    ROWS.append({"what": what, **about, "microseconds": round(us, 1), "spread": round(spread, 1)})
+    print(ROWS[-1], flush=True)
+
+
+def step(loss, *leaves): return lambda: torch.autograd.grad(loss(), leaves)
+
+
+def extra_memory(loss, *leaves):
+    if DEVICE == "cpu": return ""
+    torch.cuda.synchronize(); before = torch.cuda.memory_allocated(); torch.cuda.reset_peak_memory_stats()
+    gradients = torch.autograd.grad(loss(), leaves); torch.cuda.synchronize()
+    return round((torch.cuda.max_memory_allocated() - before - sum(g.nbytes for g in gradients)) / 2**20, 1)
+
+
+def losses(N, d):
+    h, E, t = data(N, d)
+    draws = multiplicities(torch.randint(N, (T, 500), device=DEVICE), N)
+    for what, loss in {"CE": lambda: linear_cross_entropy(h, E, t), "CE-eta": lambda: linear_cross_entropy(h, E, t, eta=.7), "SCE": lambda: linear_cross_entropy(h, E, t, counts=draws, alpha=100.),
+                       "NCE": lambda: linear_logistic_terms(h, E, draws, shift=2.)}.items(): record(what, step(loss, h, E), items=N, width=d, way="auto")
+
+
+def crossing(N, K):
+    h, E, t = data(N)
+    drawn = lambda: torch.randint(N, (T, K), device=DEVICE)
+    def gather(): return scaled_cross_entropy((h * E[t]).sum(1), torch.einsum("td,tkd->tk", h, E[drawn()]), 100.).mean()
+    record("SCE", step(lambda: linear_cross_entropy(h, E, t, counts=multiplicities(drawn(), N), alpha=100.), h, E), 3, items=N, width=64, negatives=K, way="counts")
+    record("SCE", step(gather, h, E), 3, items=N, width=64, negatives=K, way="gather")
+
+
+def against_items(N, way):
+    h, E, t = data(N, kind=torch.bfloat16 if "bf16" in way else torch.float32)
+    loss = (lambda: F.cross_entropy(h @ E.T, t)) if way == "dense" else (lambda: linear_cross_entropy(h, E, t, method=way.split()[0]))
+    extra = extra_memory(loss, h, E)
+    record("CE against N", step(loss, h, E), 10 if N < 10**5 else 2, N <= 10**5, items=N, width=64, way=way, extra_mb=extra)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(); parser.add_argument("out"); parser.add_argument("--largest", type=int, default=10**7 if DEVICE == "cuda" else 10**5)
+    options = parser.parse_args()
+    torch.set_float32_matmul_precision("high")
+    for N, d in ((12_101, 64), (20_033, 64), (12_101, 128)): losses(N, d)
+    for N in (12_101, 20_033, 100_000):
+        for K in (10, 50, 100, 200, 500, 1000):
+            if DEVICE == "cuda" or N < 10**5: crossing(N, K)
+    for N in (10**3, 10**4, 10**5, 10**6, 10**7):
+        for way in ("triton", "triton bf16", "chunked", "dense") if DEVICE == "cuda" else ("chunked", "dense"):
+            if N <= (options.largest if "triton" in way else min(10**6, options.largest)): against_items(N, way)
+    for N, users in ((12_101, 22_363), (20_033, 30_431)):
+        states, table, targets = torch.randn(users, 64, device=DEVICE), torch.randn(N, 64, device=DEVICE), torch.randint(N, (users,), device=DEVICE)
+        seen = torch.randint(users, (8 * users,), device=DEVICE), torch.randint(N, (8 * users,), device=DEVICE)
+        record("ranks", lambda: ranks_of(states, table, targets, seen=seen), 3, False, items=N, width=64, way="chunked")
+    name = torch.cuda.get_device_name() if DEVICE == "cuda" else "CPU"
+    with open(options.out, "w", newline="") as file:
+        table = csv.DictWriter(file, ["what", "way", "items", "width", "negatives", "microseconds", "spread", "extra_mb", "device", "torch"], restval="")
+        table.writeheader(); table.writerows({**row, "device": name, "torch": torch.__version__.split("+")[0]} for row in ROWS)
