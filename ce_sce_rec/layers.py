@@ -38,7 +38,7 @@ class _StretchedLinear(torch.autograd.Function):
         summed = torch.bmm(cut(gradient).mT, cut(x)).unflatten(0, (len(weight), -1)).sum(1) if of_weight else None
         return gradient @ weight if of_x else None, summed, gradient.sum(1) if of_bias else None
 
-# %% ../nbs/system/08a_layers.ipynb #a9345c1d
+# %% ../nbs/system/08a_layers.ipynb #5569b428
 def member_linear(
     x: Float[Tensor, "*any in"],            # (members, …, in) if the weight has members
     weight: Float[Tensor, "*members out in"],
@@ -64,6 +64,7 @@ class LayerNorm(nn.LayerNorm):
     "Layer normalisation over the last dimension; torch's, with members."
     def forward(self, x):
         if self.weight.ndim == 1: return super().forward(x)
+        if x.is_cuda and x.dtype == torch.float32 and not torch.compiler.is_compiling(): return self.after(torch.zeros_like(x), x)
         return torch.addcmul(member_shaped(self.bias, x), F.layer_norm(x, self.normalized_shape, eps=self.eps), member_shaped(self.weight, x))
 
     def after(self, x, residual, dropout=None):
