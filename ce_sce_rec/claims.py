@@ -93,7 +93,7 @@ class Comparison:
     margin: float | None = None         # None: the claim says "above"; else "at most this share of the second below it"
 
 def compare(evidence: Evidence, name: str, first: Cell, second: Cell, metric: str = "test_ndcg@10", margin: float | None = None) -> Comparison:
-    "Two cells."
+    "Two cells of the evidence in one metric."
     a, b = evidence.of(first), evidence.of(second)
     if metric == "seconds_per_epoch": a, b = _same_conditions(a, b)
     a, b = (x[x[metric].notna()] if metric in x else x[:0] for x in (a, b))
@@ -135,11 +135,10 @@ class Claim:
 
 CLAIMS: dict[str, Claim] = {}
 
-def claim(sentence: str, source: str):
-    "Register a function of the evidence that makes a claim's comparisons."
+def claim(source: str):
+    "Register a function of the evidence that makes a claim's comparisons. Its docstring is the claim's sentence."
     def register(function):
-        function.__doc__ = f"The comparisons of: {sentence}"
-        CLAIMS[function.__name__] = Claim(function.__name__, sentence, source, function)
+        CLAIMS[function.__name__] = Claim(function.__name__, function.__doc__, source, function)
         return function
     return register
 
@@ -223,21 +222,30 @@ def _losses(evidence, first, second, backbones, datasets, margin=None, metric="t
     "First loss against second, for each backbone and data set."
     return [compare(evidence, _names(first, second, b), cell(b, first, d), cell(b, second, d), metric, margin) for d in datasets for b in backbones]
 
-@claim("With CE in place of BCE or BPR, every traditional model ranks better.", "P2, abstract, Q1 and Table 3; P1, Table 5")
-def ce_above_pairwise(evidence):
+@claim("P2, abstract, Q1 and Table 3; P1, Table 5")
+def ce_above_pairwise(evidence: Evidence) -> list[Comparison]:
+    "With CE in place of BCE or BPR, every traditional model ranks better."
     return [c for loss in ("bce", "bpr") for c in _losses(evidence, "ce", loss, (*P2_BACKBONES, "bert4rec"), ALL_DATASETS)]
 
-@claim("For simple models, GRU4Rec and Caser, SCE even surpasses CE.", "P2, Section 4 and Figure 4")
-def sce_above_ce_simple(evidence): return _losses(evidence, "sce", "ce", ("gru4rec", "caser"), ("beauty", "yelp"))
+@claim("P2, Section 4 and Figure 4")
+def sce_above_ce_simple(evidence: Evidence) -> list[Comparison]:
+    "For simple models, GRU4Rec and Caser, SCE even surpasses CE."
+    return _losses(evidence, "sce", "ce", ("gru4rec", "caser"), ("beauty", "yelp"))
 
-@claim("For SASRec and FMLP-Rec, SCE is comparable to CE (at most 5 % below).", "P2, Section 4 and Figure 4; the margin is ours")
-def sce_comparable_to_ce(evidence): return _losses(evidence, "sce", "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), margin=0.05)
+@claim("P2, Section 4 and Figure 4; the margin is ours")
+def sce_comparable_to_ce(evidence: Evidence) -> list[Comparison]:
+    "For SASRec and FMLP-Rec, SCE is comparable to CE (at most 5 % below)."
+    return _losses(evidence, "sce", "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), margin=0.05)
 
-@claim("SCE ranks better than NCE.", "P1, Figure 5")
-def sce_above_nce(evidence): return _losses(evidence, "sce", "nce", (*P2_BACKBONES, "bert4rec"), ALL_DATASETS)
+@claim("P1, Figure 5")
+def sce_above_nce(evidence: Evidence) -> list[Comparison]:
+    "SCE ranks better than NCE."
+    return _losses(evidence, "sce", "nce", (*P2_BACKBONES, "bert4rec"), ALL_DATASETS)
 
-@claim("An epoch with SCE costs less time than one with CE.", "P2, Appendix A.6: O(Kd) against O(|I|d)")
-def sce_cheaper(evidence): return _losses(evidence, "ce", "sce", P2_BACKBONES, ("beauty", "yelp"), metric="seconds_per_epoch")
+@claim("P2, Appendix A.6: O(Kd) against O(|I|d)")
+def sce_cheaper(evidence: Evidence) -> list[Comparison]:
+    "An epoch with SCE costs less time than one with CE."
+    return _losses(evidence, "ce", "sce", P2_BACKBONES, ("beauty", "yelp"), metric="seconds_per_epoch")
 
 # %% ../nbs/system/15e_claims.ipynb #1a5fcdc5
 def _best_llm(dataset, metric):
@@ -261,31 +269,40 @@ def _turned(c, name):
     d = c.difference
     return Comparison(name, c.dataset, c.metric, d and Difference(-d.value, -d.high, -d.low, d.p, d.basis), c.second, c.first)
 
-@claim("Trained with BCE or BPR, traditional models fall behind the best LLM-based recommender.", "P2, Q1 and the observations on Table 3 ('the majority')")
-def pairwise_below_llm(evidence): return [c for l in ("bpr", "bce") for c in _against_llm(evidence, l, P2_BACKBONES, ("beauty", "yelp"), ("test_ndcg@10",), -1)]
+@claim("P2, Q1 and the observations on Table 3 ('the majority')")
+def pairwise_below_llm(evidence: Evidence) -> list[Comparison]:
+    "Trained with BCE or BPR, traditional models fall behind the best LLM-based recommender."
+    return [c for l in ("bpr", "bce") for c in _against_llm(evidence, l, P2_BACKBONES, ("beauty", "yelp"), ("test_ndcg@10",), -1)]
 
-@claim("Trained with CE, SASRec and FMLP-Rec surpass all LLM-based recommenders.", "P2, Q1 and Table 3")
-def ce_above_llm(evidence): return _against_llm(evidence, "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
+@claim("P2, Q1 and Table 3")
+def ce_above_llm(evidence: Evidence) -> list[Comparison]:
+    "Trained with CE, SASRec and FMLP-Rec surpass all LLM-based recommenders."
+    return _against_llm(evidence, "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
 
-@claim("Trained with SCE, SASRec and FMLP-Rec surpass all LLM-based recommenders.", "P2, Q3 and Figure 4")
-def sce_above_llm(evidence): return _against_llm(evidence, "sce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
+@claim("P2, Q3 and Figure 4")
+def sce_above_llm(evidence: Evidence) -> list[Comparison]:
+    "Trained with SCE, SASRec and FMLP-Rec surpass all LLM-based recommenders."
+    return _against_llm(evidence, "sce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
 
-@claim("Going from 60 million parameters (P5) to 7 billion (LlamaRec) gains little: P5 is at most 10 % below.", "P2, observations on Table 3 ('only marginal improvements'); the margin is ours")
-def llm_size_gains_little(evidence):
+@claim("P2, observations on Table 3 ('only marginal improvements'); the margin is ours")
+def llm_size_gains_little(evidence: Evidence) -> list[Comparison]:
+    "Going from 60 million parameters (P5) to 7 billion (LlamaRec) gains little: P5 is at most 10 % below."
     value = llm_rows().set_index(["backbone", "dataset"])
     return [compare_number(evidence, "P5(CID+IID) − LlamaRec", float(value.loc[("P5(CID+IID)", d), m]), float(value.loc[("LlamaRec", d), m]), d, m, margin=0.10)
             for d in ALL_DATASETS for m in ("test_ndcg@10", "test_hr@10")]
 
-@claim("On Yelp, repeating the user's own past items beats every LLM row.", "ours: a row without parameters that the papers do not have")
-def recency_above_llm(evidence):
+@claim("ours: a row without parameters that the papers do not have")
+def recency_above_llm(evidence: Evidence) -> list[Comparison]:
+    "On Yelp, repeating the user's own past items beats every LLM row."
     floor = evidence.floors.set_index(["dataset", "floor"]).loc[("yelp", "recency")]
     return [compare_number(evidence, f"recency − {r.backbone}", float(floor[m]), float(r[m]), "yelp", m) for m in _MAIN for _, r in llm_rows().query("dataset == 'yelp'").iterrows()]
 
 # %% ../nbs/system/15e_claims.ipynb #d593e69d
 def _eta(dataset, value): return cell("sasrec", "ce-eta", dataset, "ce", eta=value)
 
-@claim("Truncation with η ≈ 0.7 ranks better than CE, and better than the tightest loss (η = 0 or 0.1).", "P2, Section 3.2 and Figure 1a")
-def truncation_helps(evidence):
+@claim("P2, Section 3.2 and Figure 1a")
+def truncation_helps(evidence: Evidence) -> list[Comparison]:
+    "Truncation with η ≈ 0.7 ranks better than CE, and better than the tightest loss (η = 0 or 0.1)."
     others = lambda d: [("CE", cell("sasrec", "ce", d)), ("CE-r₊ (η = 0)", _eta(d, 0.0)), ("η = 0.1", _eta(d, 0.1)), ("η = 5", _eta(d, 5.0))]
     return [compare(evidence, f"η = 0.7 − {name}", _eta(d, 0.7), other) for d in ("beauty", "yelp") for name, other in others(d)]
 
@@ -293,21 +310,26 @@ def _sampled(loss, k, dataset="beauty", alpha=100.0):
     "A cell of the grid over K."
     return cell("sasrec", loss, dataset, "sce", num_negatives=k, **({"alpha": alpha} if loss == "sce" else {}))
 
-@claim("SCE with K = 100 negatives is comparable to SSM with K = 500 (at most 5 % below).", "P2, Section 4 and Figure 3, left; the margin is ours")
-def sce_100_comparable_to_ssm_500(evidence): return [compare(evidence, "SCE K = 100 − SSM K = 500", _sampled("sce", 100), _sampled("ssm", 500), margin=0.05)]
+@claim("P2, Section 4 and Figure 3, left; the margin is ours")
+def sce_100_comparable_to_ssm_500(evidence: Evidence) -> list[Comparison]:
+    "SCE with K = 100 negatives is comparable to SSM with K = 500 (at most 5 % below)."
+    return [compare(evidence, "SCE K = 100 − SSM K = 500", _sampled("sce", 100), _sampled("ssm", 500), margin=0.05)]
 
-@claim("With one negative a large α hurts, from K = 10 on it helps: SSM above SCE at K = 1, SCE above SSM at K = 10, 50 and 100.", "P2, Section 4 and Figure 3, left")
-def alpha_needs_ten_negatives(evidence):
+@claim("P2, Section 4 and Figure 3, left")
+def alpha_needs_ten_negatives(evidence: Evidence) -> list[Comparison]:
+    "With one negative a large α hurts, from K = 10 on it helps: SSM above SCE at K = 1, SCE above SSM at K = 10, 50 and 100."
     return [compare(evidence, "SSM − SCE, K = 1", _sampled("ssm", 1), _sampled("sce", 1)),
             *[compare(evidence, f"SCE − SSM, K = {k}", _sampled("sce", k), _sampled("ssm", k)) for k in (10, 50, 100)]]
 
-@claim("SCE is robust to α: from 10 to 10⁴ it is at most 5 % below α = 100.", "P2, Section 4 and Figure 3, right (K = 100, Beauty); P1, Figure 4; the margin is ours")
-def robust_to_alpha(evidence):
+@claim("P2, Section 4 and Figure 3, right (K = 100, Beauty); P1, Figure 4; the margin is ours")
+def robust_to_alpha(evidence: Evidence) -> list[Comparison]:
+    "SCE is robust to α: from 10 to 10⁴ it is at most 5 % below α = 100."
     return [compare(evidence, f"α = {a:g} − α = 100, K = 100", _sampled("sce", 100, d, a), _sampled("sce", 100, d, 100.0), margin=0.05)
             for d in ("beauty", "ml1m") for a in (10.0, 50.0, 500.0, 1000.0, 10000.0)]
 
-@claim("The weight that makes SCE unbiased, α = |I|/K, ranks better than α = 100.", "ours")
-def unbiased_alpha_above_100(evidence):
+@claim("ours")
+def unbiased_alpha_above_100(evidence: Evidence) -> list[Comparison]:
+    "The weight that makes SCE unbiased, α = |I|/K, ranks better than α = 100."
     return [compare(evidence, f"α = |I|/K − α = 100, K = {k}", _sampled("sce", k, d, NUM_ITEMS[d] / k), _sampled("sce", k, d, 100.0)) for d in ("beauty", "ml1m") for k in (10, 100, 500)]
 
 # %% ../nbs/system/15e_claims.ipynb #76076088
@@ -317,8 +339,9 @@ def epochs_to_half(curves: pd.DataFrame) -> pd.DataFrame:
     half = curves.groupby(keys)["valid_ndcg@10"].transform("max") / 2
     return curves[curves["valid_ndcg@10"] >= half].groupby(keys)["epoch"].min().rename("epochs").reset_index()
 
-@claim("NCE with c = 1 starts slowly: it stalls for more epochs than NEG.", "P1, Figure 3")
-def nce_starts_slowly(evidence):
+@claim("P1, Figure 3")
+def nce_starts_slowly(evidence: Evidence) -> list[Comparison]:
+    "NCE with c = 1 starts slowly: it stalls for more epochs than NEG."
     found = {(c.loss, c.loss_options["num_negatives"]): evidence.curves_of([c]) for c in grid_cells("nce_curves") if not isinstance(c, Unavailable)}
     out = []
     for k in (10, 50, 100, 500):
@@ -327,15 +350,17 @@ def nce_starts_slowly(evidence):
         out.append(Comparison(f"NCE (c = 1) − NEG, K = {k}", "beauty", "epochs_to_half", difference_of_means(a, b) if both else None, *((np.mean(a), np.mean(b)) if both else ())))
     return out
 
-@claim("NCE with c = 10 is comparable to c = 1 (at most 5 % below) and reaches its best epoch earlier.", "P1, Table 2; the margin is ours")
-def nce_c_10_is_faster(evidence):
+@claim("P1, Table 2; the margin is ours")
+def nce_c_10_is_faster(evidence: Evidence) -> list[Comparison]:
+    "NCE with c = 10 is comparable to c = 1 (at most 5 % below) and reaches its best epoch earlier."
     at = lambda c, d: cell("sasrec", "nce", d, c=c, num_negatives=500, epochs=500)
     return [x for d in ("beauty", "ml1m") for x in (compare(evidence, "c = 10 − c = 1", at(10.0, d), at(1.0, d), margin=0.05),
                                                     compare(evidence, "c = 1 − c = 10", at(1.0, d), at(10.0, d), "best_epoch"))]
 
 # %% ../nbs/system/15e_claims.ipynb #5c5c7983
-@claim("SASRec+ with SCE and d = 64 surpasses P5(CID+IID) with d = 512, and d = 512 improves it further.", "P1, Figure 6 and Table 6")
-def sasrec_plus_above_p5(evidence):
+@claim("P1, Figure 6 and Table 6")
+def sasrec_plus_above_p5(evidence: Evidence) -> list[Comparison]:
+    "SASRec+ with SCE and d = 64 surpasses P5(CID+IID) with d = 512, and d = 512 improves it further."
     rows = printed("p1_table6").query("model == 'P5(CID+IID)'").set_index("dataset")
     out = []
     for d in ("beauty", "ml1m"):
@@ -344,15 +369,17 @@ def sasrec_plus_above_p5(evidence):
         out.append(compare(evidence, "SASRec+ (512) − SASRec+ (64)", large, small))
     return out
 
-@claim("With the same search over learning rate, decay and dropout for every loss, CE stays above BCE and BPR.", "ours: were BCE and BPR under-tuned?")
-def ce_above_pairwise_at_equal_budget(evidence):
+@claim("ours: were BCE and BPR under-tuned?")
+def ce_above_pairwise_at_equal_budget(evidence: Evidence) -> list[Comparison]:
+    "With the same search over learning rate, decay and dropout for every loss, CE stays above BCE and BPR."
     best = {(c.dataset, c.loss): c for c in winners(grid_cells("budget"), evidence.rows)} if len(evidence.rows) and not evidence.authors else {}
     hole = lambda l, d: Unavailable("sasrec", l, d, "the search is not complete")
     return [compare(evidence, f"CE − {LOSS_NAMES[l]}, best of 18 settings each", best.get((d, "ce"), hole("ce", d)) , best.get((d, l), hole(l, d))) if not evidence.authors
             else Comparison(f"CE − {LOSS_NAMES[l]}, best of 18 settings each", d, "test_ndcg@10", None) for d in ("beauty", "yelp") for l in ("bce", "bpr")]
 
-@claim("The order of CE over BCE and BPR does not depend on whether seen items are masked.", "ours: the papers mask Beauty and keep Yelp")
-def masking_keeps_the_order(evidence):
+@claim("ours: the papers mask Beauty and keep Yelp")
+def masking_keeps_the_order(evidence: Evidence) -> list[Comparison]:
+    "The order of CE over BCE and BPR does not depend on whether seen items are masked."
     t, out = evidence.masking, []
     for d in ("beauty", "yelp"):
         for masked in (True, False):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
-from .backbones import BACKBONES, backbone_options
 from .datasets import load_dataset
 from .errors import CeSceRecError, SettingError, StoreError, UnknownNameError, check_name
 from .evaluation import evaluate
@@ -113,28 +112,18 @@ def nce_curves(datasets=("beauty",), values=(10, 50, 100, 500), epochs=500) -> l
     return [cell("sasrec", loss, d, "nce", num_negatives=int(k), epochs=epochs, **({"c": 1.0} if loss == "nce" else {})) for d in datasets for loss in ("nce", "neg") for k in values]
 
 # %% ../nbs/system/15d_grids.ipynb #77eeb8aa
-def _sasrec_plus(dataset, loss, **settings):
-    "SASRec on every prefix, however this version spells it."
-    if "sasrecplus" in BACKBONES: return cell("sasrecplus", loss, dataset, **_of_sasrec(loss, dataset), **settings)
-    if "samples" in backbone_options("sasrec"): return cell("sasrec", loss, dataset, samples="every prefix", **settings)
-    return Unavailable("sasrecplus", loss, dataset, "SASRec on every prefix is not part of this version")
-
-def _of_sasrec(loss, dataset):
-    "SASRec's published settings by name, for a backbone that has none of its own."
+def _sasrec_plus(dataset: str, loss: str, **settings) -> Cell:
+    "SASRec+ with SASRec's published settings, some replaced."
     base = settings_for("sasrec", loss, dataset)
-    options = {k: v for k, v in base.backbone_options.items() if k in backbone_options("sasrecplus") and k != "max_length" and k != "width"}
-    return {"epochs": base.epochs, "batch_size": base.batch_size, "learning_rate": base.learning_rate, "weight_decay": base.weight_decay, **options, **base.loss_options}
+    options = {k: v for k, v in base.backbone_options.items() if k not in ("max_length", "width")}
+    taken = {"epochs": base.epochs, "batch_size": base.batch_size, "learning_rate": base.learning_rate, "weight_decay": base.weight_decay, **options, **base.loss_options}
+    return cell("sasrec+", loss, dataset, **(taken | settings))
 
 @grid
 def sliding(datasets=("beauty", "ml1m"), lengths=(5, 10, 20, 30, 50), widths=(64, 512), epochs=None) -> list[Cell]:
     "P1 Figure 6 and Table 6: SASRec+ with SCE over the maximum length L at d = 64, and d = 512 at L = 20"
     settings = [(l, widths[0]) for l in lengths] + [(20, w) for w in widths[1:]]
-    extra = {} if epochs is None else {"epochs": epochs}
-    return [_replace(_sasrec_plus(d, "sce"), max_length=l, width=w, **extra) for d in datasets for l, w in settings]
-
-def _replace(found, **settings):
-    "A cell with settings replaced, if it can be trained."
-    return found.with_options(**settings) if isinstance(found, RunConfig) else found
+    return [_sasrec_plus(d, "sce", max_length=l, width=w, **({} if epochs is None else {"epochs": epochs})) for d in datasets for l, w in settings]
 
 # %% ../nbs/system/15d_grids.ipynb #947cb876
 @grid

@@ -22,7 +22,7 @@ LOSS_NAMES = {"ce": "CE", "sce": "SCE", "bce": "BCE", "bpr": "BPR", "nce": "NCE"
               "ce-n": "CE-n", "ce-eta": "CE-η", "is": "IS", "gbce": "gBCE"}
 LOSS_COLOURS = {"ce": "#0072B2", "sce": "#D55E00", "bce": "#009E73", "bpr": "#CC79A7", "nce": "#E69F00", "neg": "#F0E442",
                 "ssm": "#56B4E9", "ce-n": "#003F6B", "ce-eta": "#5B3A9E", "is": "#8C564B", "gbce": "#4D9221"}
-BACKBONE_NAMES = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "caser": "Caser", "fmlprec": "FMLP-Rec", "bert4rec": "BERT4Rec"}
+BACKBONE_NAMES = {"sasrec": "SASRec", "gru4rec": "GRU4Rec", "caser": "Caser", "fmlprec": "FMLP-Rec", "bert4rec": "BERT4Rec", "sasrec+": "SASRec+"}
 FRAME_COLOUR = "#6B6B6B"
 
 # %% ../nbs/system/01_plots.ipynb #52aedf2d

@@ -177,7 +177,7 @@ def test_spelling_of_the_pages(texts):
 def test_recipes_are_short():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     recipes = re.findall(r"^### (.+)\n\n((?:.+\n)+)", text.split("## Recipes")[1].split("\n## ")[0], re.MULTILINE)
-    assert [name for name, _ in recipes] == ["A loss", "A backbone", "A data set", "An experiment"]
+    assert [name for name, _ in recipes] == ["A loss", "A backbone", "A data set", "An experiment", "A grid", "A claim"]
     for name, steps in recipes:
         assert 3 <= steps.count("\n") <= 10, name
         for target in re.findall(r"`((?:nbs|tests|tools)/[\w/.]+\.\w+)`", steps):

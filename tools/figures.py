@@ -22,7 +22,7 @@ def has_published_settings(run: dict) -> bool:
     config = paper_config(run["backbone"], run["loss"], run["dataset"])
     wanted = {"epochs": config.epochs, "batch_size": config.batch_size, "learning_rate": config.learning_rate, "weight_decay": config.weight_decay,
               **config.backbone_options, **config.loss_options}
-    return all(run[name] == value for name, value in wanted.items() if name in run)
+    return all(run[name] == value for name, value in wanted.items() if name in run and pd.notna(run[name]))     # an option newer than the row was at its default
 
 
 def rows() -> tuple[pd.DataFrame, dict[str, float]]:
