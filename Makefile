@@ -47,6 +47,7 @@ docs:
 
 bench: $(VENV)/.ready
 	$(PY) tools/bench.py
+	$(PY) tools/bench_kernels.py
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
