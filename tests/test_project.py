@@ -102,7 +102,10 @@ def test_public_names_are_documented():
     script = "import importlib, inspect, json, sys\n" \
              "bad = []\n" \
              "for name in sys.argv[1:]:\n" \
-             "    m = importlib.import_module(name)\n" \
+             "    try: m = importlib.import_module(name)\n" \
+             "    except ModuleNotFoundError as e:\n" \
+             "        if e.name != 'triton': raise\n" \
+             "        continue    # Triton comes with torch's CUDA builds only; these modules are imported where it is\n" \
              "    for n in getattr(m, '__all__', []):\n" \
              "        o = getattr(m, n)\n" \
              "        if (inspect.isfunction(o) or inspect.isclass(o)) and not (o.__doc__ or '').strip(): bad.append(f'{name}.{n}')\n" \
