@@ -64,7 +64,7 @@ class DeviceData:
         positions = torch.arange(total, device=self.device) + shift[users]
         return SeenItems(self.items[positions] - 1, torch.cat([counts.new_zeros(1), counts.cumsum(0)]), self.num_items)
 
-# %% ../nbs/system/08_samples.ipynb #661d830c
+# %% ../nbs/system/08_samples.ipynb #1f61ceb4
 class Tokens(NamedTuple):
     "Histories laid end to end. A history never has more tokens than the model's maximum length."
     items: Int[Tensor, "*members tokens"]       # 1 … N; 0 where there is no token
@@ -84,6 +84,11 @@ class Batch(NamedTuple):
         "Weights that make a sum over targets the mean over the real ones."
         real = self.real.double()
         return real / real.sum(-1, keepdim=True).clamp(min=1)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        "The batch with a function applied to each of its tensors."
+        of = lambda x: None if x is None else Tokens(*map(function, x)) if isinstance(x, Tokens) else function(x)
+        return Batch(*map(of, self))
 
 # %% ../nbs/system/08_samples.ipynb #8a371308
 class EveryPosition:
