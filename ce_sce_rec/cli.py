@@ -66,7 +66,7 @@ def _add_evaluate(commands):
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
     p.set_defaults(function=do_evaluate)
 
-# %% ../nbs/system/17_cli.ipynb #90e8fadf
+# %% ../nbs/system/17_cli.ipynb #a811f160
 def _add_recommend(commands):
     p = commands.add_parser("recommend", help="recommend items for histories", description="Recommend the next items for one or more histories, with a stored run or a saved model. "
                             "Items and users go by their original ids.")
@@ -95,6 +95,7 @@ def _add_grid(commands):
     p.add_argument("--epochs", type=int, help="other than the published number")
     p.add_argument("--seeds", type=int, default=5, help="number of seeds: 0, 1, … (default: 5)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
+    p.add_argument("--at-once", type=int, default=1, help="passes at the same time on one GPU (default: 1); for several GPUs start the command once for each, with the same store")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
     p.add_argument("--to", help="masking: directory for masking.csv (default: the store)"); p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(function=do_grid)
@@ -156,7 +157,7 @@ def do_train(args) -> None:
         name = config.with_options(seed=row["seed"]).run_id(fingerprint)
         print(f"{name}  best epoch {row['best_epoch']:3}  test HR@10 {row['test_hr@10']:.4f}  NDCG@10 {row['test_ndcg@10']:.4f}  MRR@10 {row['test_mrr@10']:.4f}  {row['seconds']:.0f} s")
 
-# %% ../nbs/system/17_cli.ipynb #c599ac9e
+# %% ../nbs/system/17_cli.ipynb #6bc12ce8
 def do_grid(args) -> None:
     "Train what a store lacks of a named grid, or say what grids there are."
     from ce_sce_rec import grids
@@ -176,7 +177,7 @@ def do_grid(args) -> None:
 def _train(args, grids, cells, store, seeds):
     "Train cells with a bar and a line for each finished cell."
     from ce_sce_rec.experiments import progress_bar
-    return grids.train_cells(cells, store, args.device, seeds, args.data_dir, args.limit_seconds, None if args.quiet else progress_bar(), print)
+    return grids.train_cells(cells, store, args.device, seeds, args.data_dir, args.limit_seconds, None if args.quiet else progress_bar(), print, args.at_once)
 
 def _show_grids(grids):
     "Name, number of cells, how many this version can train, description."

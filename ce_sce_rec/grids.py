@@ -222,7 +222,7 @@ def estimated_seconds(config: RunConfig) -> float:
         if len(part): return float((part["seconds"] / part["epochs"]).mean() * config.epochs)
     return 1.0
 
-# %% ../nbs/system/15d_grids.ipynb #d85f7cc6
+# %% ../nbs/system/15d_grids.ipynb #d72c7ce9
 class _TimeIsUp(Exception): "Raised inside a run when the limit has passed."
 
 @dataclass
@@ -256,26 +256,31 @@ def train_cells(
     data_dir: str | Path | None = None,
     limit_seconds: float | None = None,                             # stop after so long; 0 trains nothing
     progress: Callable[[int, int, str], None] | None = None,
-    say: Callable[[str], None] | None = None,                       # told of each finished cell
+    say: Callable[[str], None] | None = None,                       # told of each finished pass
+    at_once: int = 1,                                               # passes at the same time on one GPU, see `run_grid`
 ) -> dict[str, str]:
     "Train what the store lacks, short runs first. Returns the failures (run -> error); what time did not allow is simply not in the store."
-    started, failures, seeds = time.monotonic(), {}, list(seeds)
-    data, queue = {}, sorted(trainable(cells), key=estimated_seconds)
-    over = lambda: limit_seconds is not None and time.monotonic() - started >= limit_seconds
-    def watch(done, total, what):
-        if over(): raise _TimeIsUp
-        if progress: progress(done, total, what)
-    for i, config in enumerate(queue):
-        if over(): break
-        name = f"{config.dataset} {config.backbone} {config.loss}"
-        try:
-            if config.dataset not in data: data[config.dataset] = as_split(load_dataset(config.dataset, data_dir))
-            run_grid([config], store, device, seeds, data=data, progress=watch)
-        except _TimeIsUp: break
-        except GridError as e: failures |= {run: f"{type(x).__name__}: {x}" for run, x in e.failures.items()}
-        except (CeSceRecError, ValueError, RuntimeError, OSError) as e: failures[name] = f"{type(e).__name__}: {e}"
-        if say: say(f"{i + 1}/{len(queue)} {name}, {time.monotonic() - started:.0f} s")
+    started, queue, done = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), []
+    data, failures = _loaded(queue, data_dir)
+    def watch(*where):
+        if limit_seconds is not None and time.monotonic() - started >= limit_seconds: raise _TimeIsUp
+        if progress: progress(*where)
+    def finished(name):
+        done.append(name)
+        if say: say(f"{len(done)}: {name}, {time.monotonic() - started:.0f} s")
+    try: run_grid([c for c in queue if c.dataset in data], store, device, list(seeds), data=data, progress=watch, at_once=at_once, finished=finished)
+    except _TimeIsUp: pass
+    except GridError as e: failures |= {run: f"{type(x).__name__}: {x}" for run, x in e.failures.items()}
     return failures
+
+def _loaded(queue, data_dir):
+    "The splits of all data sets that can be loaded; for the others, an error for each cell."
+    data, failures = {}, {}
+    for config in queue:
+        if config.dataset in data: continue
+        try: data[config.dataset] = as_split(load_dataset(config.dataset, data_dir))
+        except (CeSceRecError, ValueError, OSError) as e: failures[f"{config.dataset} {config.backbone} {config.loss}"] = f"{type(e).__name__}: {e}"
+    return data, failures
 
 # %% ../nbs/system/15d_grids.ipynb #c946adf1
 SOURCES = ("committed", "store", "runs")
