@@ -38,7 +38,7 @@ class _StretchedLinear(torch.autograd.Function):
         summed = torch.bmm(cut(gradient).mT, cut(x)).unflatten(0, (len(weight), -1)).sum(1) if of_weight else None
         return gradient @ weight if of_x else None, summed, gradient.sum(1) if of_bias else None
 
-# %% ../nbs/system/08a_layers.ipynb #5569b428
+# %% ../nbs/system/08a_layers.ipynb #8e419c15
 def member_linear(
     x: Float[Tensor, "*any in"],            # (members, …, in) if the weight has members
     weight: Float[Tensor, "*members out in"],
@@ -69,9 +69,9 @@ class LayerNorm(nn.LayerNorm):
 
     def after(self, x, residual, dropout=None):
         "The norm of `residual + dropout(x)`; on a GPU [in one kernel](03f_kernels_blocks.ipynb)."
-        drops = dropout is not None and dropout.training and dropout.p > 0
-        if not x.is_cuda or drops and _keys is None or torch.compiler.is_compiling(): return self(residual + (x if dropout is None else dropout(x)))
-        return residual_norm(x, residual, self.weight, self.bias, self.eps, dropout.p if drops else 0.0, _keys[2 * dropout.site] if drops else None)
+        drawn = (0.0, None) if dropout is None else dropout.drawn()
+        if not x.is_cuda or drawn is None or torch.compiler.is_compiling(): return self(residual + (x if dropout is None else dropout(x)))
+        return residual_norm(x, residual, self.weight, self.bias, self.eps, *drawn)
 
 # %% ../nbs/system/08a_layers.ipynb #826db904
 def member_lookup(
@@ -115,7 +115,7 @@ def keyed_dropout(x: Float[Tensor, "*any"], p: float, keys: Int[Tensor, "members
     mask = keep_mask(keys, x.numel() // len(keys), p).view_as(x)
     return torch.where(mask, x / (1 - p), 0.0)
 
-# %% ../nbs/system/08a_layers.ipynb #3fe522cd
+# %% ../nbs/system/08a_layers.ipynb #1b907f58
 class Dropout(nn.Module):
     "Dropout; torch's, unless the trainer has provided keys."
     def __init__(self, p: float):
@@ -124,6 +124,10 @@ class Dropout(nn.Module):
     def forward(self, x):
         if not self.training or self.p == 0: return x
         return F.dropout(x, self.p) if _keys is None else keyed_dropout(x, self.p, _keys[2 * self.site])
+    def drawn(self) -> tuple[float, Int[Tensor, "members"] | None] | None:
+        "Rate and keys of this layer's mask in this step, for kernels that draw it themselves; rate 0 if nothing is dropped, None if the mask is torch's to draw."
+        if not self.training or self.p == 0: return 0.0, None
+        return None if _keys is None else (self.p, _keys[2 * self.site])
     def site_key(self) -> Int[Tensor, "members"] | None:
         "The key of this layer in this step, for layers that draw something else than a mask; None outside of a training run."
         return None if _keys is None else _keys[2 * self.site + 1]

@@ -15,7 +15,7 @@ except ImportError:
     triton = tl = None
 
 # %% auto #0
-__all__ = ['launch_dropout', 'ResidualNorm', 'gru_fits', 'GRULastState']
+__all__ = ['launch_dropout', 'add_parts', 'ResidualNorm', 'gru_fits', 'GRULastState']
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #605eca39
 jit = triton.jit if triton else lambda kernel: kernel
@@ -61,6 +61,22 @@ def launch_dropout(x, p, key, block=1024, warps=4):
         _dropout_kernel[(triton.cdiv(count, block), members)](x, out, key, count, round(p * 2**32), 1 / (1 - p), BLOCK=block, num_warps=warps)
     return out
 
+# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #6f5f8c65
+@jit
+def _add_parts_kernel(parts, out, count, size, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+    part, place = tl.arange(0, PARTS), tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    total = tl.zeros((PARTS, BLOCK), dtype=tl.float32)
+    for start in span(0, count, PARTS):
+        total += tl.load(parts + (start + part).to(tl.int64)[:, None] * size + place[None, :], mask=(start + part < count)[:, None] & (place < size)[None, :], other=0.0)
+    tl.store(out + place, tl.sum(total, axis=0), mask=place < size)
+
+# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #740307b4
+def add_parts(parts, block=64):
+    "The sum over the first dimension of a contiguous float32 tensor, in an order that depends on the number of parts alone."
+    out, size, at_once = parts.new_empty(parts.shape[1:]), parts[0].numel(), 16 if len(parts) <= 128 else 64
+    with torch.cuda.device_of(parts): _add_parts_kernel[(triton.cdiv(size, block),)](parts, out, len(parts), size, PARTS=at_once, BLOCK=block, num_warps=4)
+    return out
+
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #004d5bef
 @jit
 def _dropout_factor(key, row, threshold, scale, WIDTH: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr):
@@ -93,7 +109,7 @@ def _norm_kernel(x, residual, weight, bias, keys, out, means, scales, rows, eps,
     tl.store(means + member * rows + row, mean, mask=row < rows)
     tl.store(scales + member * rows + row, inverse, mask=row < rows)
 
-# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #a1561a40
+# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #ee6ddbda
 @jit
 def _norm_backward_kernel(gradient, x, residual, weight, keys, means, scales, to_x, to_residual, parts, rows, threshold, scale, weight_step, key_step,
                           WIDTH: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr, PARTS: tl.constexpr, DROP: tl.constexpr):
@@ -116,11 +132,11 @@ def _norm_backward_kernel(gradient, x, residual, weight, keys, means, scales, to
         delta = inverse[:, None] * (wg - (tl.sum(wg, axis=1) / WIDTH)[:, None] - normal * (tl.sum(wg * normal, axis=1) / WIDTH)[:, None])
         tl.store(to_residual + place, delta, mask=mask)
         if DROP: tl.store(to_x + place, delta * factor, mask=mask)
-    out = parts + (part * tl.num_programs(1) + member) * 2 * WIDTH + d
+    out, members = parts + (part * 2 * tl.num_programs(1) + member) * WIDTH + d, tl.num_programs(1)
     tl.store(out, tl.sum(to_weight, axis=0), mask=d < WIDTH)
-    tl.store(out + WIDTH, tl.sum(to_bias, axis=0), mask=d < WIDTH)
+    tl.store(out + members * WIDTH, tl.sum(to_bias, axis=0), mask=d < WIDTH)
 
-# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #332eae14
+# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #5388b8f8
 class ResidualNorm(torch.autograd.Function):
     "residual_norm on float32 tensors of one device; checked by the caller."
     elements, warps, parts = 2048, 4, 256           # a program's tile; at most so many partial sums of a member
@@ -148,12 +164,12 @@ class ResidualNorm(torch.autograd.Function):
         count = min(ResidualNorm.parts, triton.cdiv(rows, ctx.shared["ROWS"]))
         to_residual = torch.empty_like(x)
         to_x = torch.empty_like(x) if ctx.shared["DROP"] else to_residual
-        parts = x.new_empty(count, members, 2, x.shape[-1])
+        parts = x.new_empty(count, 2, members, x.shape[-1])
         with torch.cuda.device_of(x):
             _norm_backward_kernel[(count, members)](gradient.contiguous(), x, residual, weight, key, means, scales, to_x, to_residual, parts,
                                                     PARTS=count, **ctx.shared)
-        total = parts.sum(0) if weight.ndim == 2 else parts.sum((0, 1)).unsqueeze(0)
-        return to_x, to_residual, total[:, 0].reshape(weight.shape), total[:, 1].reshape(weight.shape), None, None, None
+        of_weight, of_bias = add_parts(parts) if weight.ndim == 2 else add_parts(parts).sum(1)
+        return to_x, to_residual, of_weight, of_bias, None, None, None
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #b47c2831
 @jit
@@ -290,7 +306,7 @@ def gru_fits(inputs, state: int) -> bool:
     if not inputs.is_cuda: return True
     return _shared_memory(inputs.device.index) >= (206_000 if _precision() == "tf32x3" else 161_000)
 
-# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #13ebd1f2
+# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #cb29f7e6
 class GRULastState(torch.autograd.Function):
     "gru_last_state on float32 tensors with members, width and state at most 64; checked by the caller."
     forward_tile, backward_tile = dict(ROWS=16, num_warps=8, num_stages=3), dict(ROWS=16, num_warps=4, num_stages=3)
@@ -328,4 +344,4 @@ class GRULastState(torch.autograd.Function):
             _gru_backward_kernel[(triton.cdiv(rows, tile["ROWS"]), members)](gradient.contiguous(), weight_ih, weight_hh, lengths, order, gates, states, inside, to_inputs,
                                                                              **ctx.shared, **tile)
             _gru_weight_kernel[(parts, members, 3)](inputs, lengths, order, states, inside, parts_ih, parts_hh, num_blocks=blocks, PARTS=parts, **ctx.shared, **weights)
-        return to_inputs, parts_ih.sum(0), parts_hh.sum(0), None
+        return to_inputs, add_parts(parts_ih), add_parts(parts_hh), None
