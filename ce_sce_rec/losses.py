@@ -136,14 +136,13 @@ def sampled_scores(
     scores = hidden @ items.T
     return (scores if bias is None else scores + bias).gather(1, negatives)
 
-# %% ../nbs/system/04_losses.ipynb #614252ea
+# %% ../nbs/system/04_losses.ipynb #0b21416b
 def own_scores(hidden: Float[Tensor, "targets width"], items: Float[Tensor, "items width"], targets: Int[Tensor, "targets"],
                bias: Float[Tensor, "items"] | None = None) -> Float[Tensor, "targets"]:
     "The score of each state's own target."
-    scores = (hidden * F.embedding(targets, items)).sum(dim=1)
-    return scores if bias is None else scores + bias[targets]
+    return gathered_scores(hidden, items, targets.unsqueeze(1), bias).squeeze(1)
 
-# %% ../nbs/system/04_losses.ipynb #33bd75cc
+# %% ../nbs/system/04_losses.ipynb #f001dd26
 class SampledLoss(RankingLoss):
     "A loss of the target's score and those of K drawn negatives. Subclasses define `of_scores` (or `compare`)."
     def __init__(self, num_negatives: int, pool: str):
@@ -153,7 +152,8 @@ class SampledLoss(RankingLoss):
 
     def per_target(self, hidden, items, targets, generator, seen, users, bias=None):
         drawn = self.draw(targets, len(items), generator, seen, users)
-        return self.compare(own_scores(hidden, items, targets, bias), sampled_scores(hidden, items, drawn, bias), targets, drawn, len(items))
+        own, negatives = sampled_scores(hidden, items, torch.cat([targets.unsqueeze(1), drawn], dim=1), bias).split([1, drawn.shape[1]], dim=1)
+        return self.compare(own.squeeze(1), negatives, targets, drawn, len(items))
 
     def total(self, hidden, items, targets, generator, seen, users, weights, bias):
         return weighted_sum(self.per_target(hidden, items, targets, generator, seen, users, bias), weights)

@@ -31,7 +31,7 @@ def _draw_kernel(keys, out, high, count, high_number, row, MODE: tl.constexpr, B
     if MODE == 3: tl.store(to, (word >> 11).to(tl.int64).to(tl.float64) * 1.1102230246251565e-16, mask=inside)
 
 # %% auto #0
-__all__ = ['launch']
+__all__ = ['launch', 'launch_unseen']
 
 # %% ../nbs/system/02b_randomness_triton.ipynb #05e60c2c
 #| eval: false
@@ -51,4 +51,51 @@ def launch(
     block = min(1024, triton.next_power_of_2(count))
     grid = (triton.cdiv(count, block) * keys.numel(),)
     if grid[0]: _draw_kernel[grid](keys, out, high_tensor, count, 1 if by_row else high, row, MODE=MODE, BLOCK=block)
+    return out
+
+# %% ../nbs/system/02b_randomness_triton.ipynb #c1e7235a
+#| eval: false
+@triton.jit
+def _place(seen, first, stop, bound, base, active, SHIFTED: tl.constexpr, STEPS: tl.constexpr):
+    "How many of the sorted entries `first` … `stop` are below `bound` (shifted: at most `bound`, each entry less its own place)."
+    low, high = first, stop
+    for _ in range(STEPS):
+        middle, open = (low + high) // 2, low < high
+        entry = tl.load(seen + middle, mask=active & open, other=0) - base
+        if SHIFTED: below = entry - (middle - first) <= bound
+        else: below = entry < bound
+        low, high = tl.where(open & below, middle + 1, low), tl.where(open & (below == 0), middle, high)
+    return low - first
+
+@triton.jit
+def _unseen_kernel(key, users, targets, seen, offsets, out, count, chosen, num_items, STEPS: tl.constexpr, BLOCK: tl.constexpr):
+    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = place < count
+    user, target = tl.load(users + place // chosen, mask=inside, other=0), tl.load(targets + place // chosen, mask=inside, other=0)
+    first, stop, base = tl.load(offsets + user), tl.load(offsets + user + 1), user * num_items
+    before = _place(seen, first, stop, target, base, inside, False, STEPS)
+    listed = (first + before < stop) & (tl.load(seen + first + before, mask=inside & (first + before < stop), other=-1) == base + target)
+    free = tl.maximum(num_items - (stop - first) - tl.where(listed, 0, 1), 1)
+    word = _mix(tl.load(key).to(tl.uint64, bitcast=True) + (place + 1).to(tl.uint64) * 0x9E3779B97F4A7C15)
+    rank = ((word & 0x7FFFFFFFFFFFFFFF) % free.to(tl.uint64)).to(tl.int64)
+    rank += tl.where(listed | (rank < target - before), 0, 1)       # step over a target that the list does not hold
+    tl.store(out + place, rank + _place(seen, first, stop, rank, base, inside, True, STEPS), mask=inside)
+
+# %% ../nbs/system/02b_randomness_triton.ipynb #e7ed361a
+#| eval: false
+def launch_unseen(
+    key: Tensor,            # one number
+    users: Tensor,          # (targets,) int64
+    targets: Tensor,        # (targets,) int64, 0 … N-1
+    seen: Tensor,           # user · N + item for every seen item, sorted
+    offsets: Tensor,        # (users + 1,) int64: where each user's begin
+    num_items: int,         # N
+    num_negatives: int,     # K
+    most: int,              # seen items of a user, at most
+) -> Tensor:                # (targets, K) int64
+    "Draw unseen items by key in one kernel; the same items as `ce_sce_rec.negatives.draw_unseen`."
+    out = torch.empty(len(targets), num_negatives, dtype=torch.int64, device=targets.device)
+    if out.numel():
+        _unseen_kernel[(triton.cdiv(out.numel(), 256),)](key.contiguous(), users.contiguous(), targets.contiguous(), seen, offsets, out, out.numel(), num_negatives, num_items,
+                                                         STEPS=max(1, int(most).bit_length()), BLOCK=256)
     return out
