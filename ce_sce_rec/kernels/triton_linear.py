@@ -201,11 +201,11 @@ def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_
     tl.store(total_out + at, total, mask=inside)
     if MIX: tl.store(mixed_out + at[:, None] * BD + place[None, :], mixed, mask=inside[:, None])
 
-# %% ../../nbs/system/03c_kernels_triton.ipynb #88f64360
+# %% ../../nbs/system/03c_kernels_triton.ipynb #21293aa6
 #| eval: false
 @triton.jit
 def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad, items, counts, own, targets, weights, scales, alpha, T, count_stride, slots,
-             D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT: tl.constexpr, LIFT_ITEMS: tl.constexpr):
+             D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT: tl.constexpr, LIFT_ITEMS: tl.constexpr, SLOTS_AT_ONCE: tl.constexpr):
     "From the splits' sums: each row's weighted loss, its gradient, and the two numbers that the items' kernel needs of it."
     row, place = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD)
     inside = row < T
@@ -215,22 +215,24 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
         item_scale = tl.load(scales)
         heaviest = tl.load(scales + 2) if HAS_WEIGHTS else 1.0 / T
     top = tl.zeros((BM,), tl.float32) if MODE == LOGISTIC else tl.full((BM,), float("-inf"), tl.float32)
+    for start in range(0, slots, SLOTS_AT_ONCE):
+        slot = start + tl.arange(0, SLOTS_AT_ONCE)
+        here = tl.load(tops + slot.to(tl.int64)[:, None] * T + row[None, :], mask=(slot < slots)[:, None] & inside[None, :], other=0 if MODE == LOGISTIC else float("-inf"))
+        top = top + tl.sum(here, 0) if MODE == LOGISTIC else tl.maximum(top, tl.max(here, 0))
+    safe = tl.where(top == float("-inf"), 0.0, top)
     total, mixed = tl.zeros((BM,), tl.float32), tl.zeros((BM, BD), tl.float32)
-    for slot in range(slots):
-        at = tl.cast(slot, tl.int64) * T + row
-        here = tl.load(tops + at, mask=inside, other=0)
-        more = tl.load(totals + at, mask=inside, other=0)
-        if MODE == LOGISTIC:
-            top += here
-            total += more
-            if MIX: mixed += tl.load(mixeds + at[:, None] * BD + place[None, :], mask=inside[:, None], other=0)
-        else:
-            new = tl.maximum(top, here)
-            safe = tl.where(new == float("-inf"), 0.0, new)
-            old, fresh = tl.exp2(top - safe), tl.exp2(here - safe)
-            total = total * old + more * fresh
-            if MIX: mixed = mixed * old[:, None] + tl.load(mixeds + at[:, None] * BD + place[None, :], mask=inside[:, None], other=0) * fresh[:, None]
-            top = new
+    for start in range(0, slots, SLOTS_AT_ONCE):
+        slot = start + tl.arange(0, SLOTS_AT_ONCE)
+        at, real = slot.to(tl.int64)[:, None] * T + row[None, :], (slot < slots)[:, None] & inside[None, :]
+        share = tl.load(totals + at, mask=real, other=0)
+        if MODE != LOGISTIC:
+            fade = tl.exp2(tl.load(tops + at, mask=real, other=float("-inf")) - safe[None, :])
+            share *= fade
+        total += tl.sum(share, 0)
+        if MIX:
+            parts = tl.load(mixeds + at[:, :, None] * BD + place[None, None, :], mask=real[:, :, None], other=0)
+            if MODE != LOGISTIC: parts *= fade[:, :, None]
+            mixed += tl.sum(parts, 0)
     if MODE == LOGISTIC:
         loss = total
         factor = weight / (item_scale * (1 << LIFT))
@@ -239,7 +241,6 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
     else:
         own_row = tl.load(own + row, mask=inside, other=0)
         target = tl.load(targets + row, mask=inside, other=-1)
-        safe = tl.where(top == float("-inf"), 0.0, top)
         gap = safe - own_row * LOG2E                                            # before the loss: near 1e4 float32 counts in thousandths
         x = (gap - LIFT) * LN2 + tl.log(total * alpha)       # log of the others' share
         a = tl.zeros((BM,), tl.float32)
@@ -438,7 +439,7 @@ def sum_rows(job: Job, mix: bool) -> None:
         slot += here
     combine(job, tops, totals, mixed, slots, mix)
 
-# %% ../../nbs/system/03c_kernels_triton.ipynb #cff0c93e
+# %% ../../nbs/system/03c_kernels_triton.ipynb #f6aa530a
 #| eval: false
 def combine(job: Job, tops: Tensor, totals: Tensor, mixed: Tensor | None, slots: int, mix: bool) -> None:
     "Losses and gradients of the rows; level and pull for the items' kernel."
@@ -447,7 +448,7 @@ def combine(job: Job, tops: Tensor, totals: Tensor, mixed: Tensor | None, slots:
     job.losses, job.pull, job.level, job.shift_grad = job.empty(4, job.padded)
     _combine[(job.padded // 8,)](tops, totals, mixed, job.hidden_grad, job.losses, job.pull, job.level, job.shift_grad, p.items, job.counts, job.own, job.targets, p.weights,
         job.scales, p.alpha, T, job.count_stride, slots, BM=8, MODE=job.mode, MIX=mix, HAS_WEIGHTS=p.weights is not None, SCALED=job.scaled, LIFT=job.lift,
-        LIFT_ITEMS=float(2**job.lift_items), num_warps=4, **job.constants)
+        LIFT_ITEMS=float(2**job.lift_items), SLOTS_AT_ONCE=8, num_warps=4, **job.constants)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #cca0bc1f
 #| eval: false
