@@ -53,7 +53,7 @@ setup(
     packages=find_packages(include=[cfg["lib_name"], cfg["lib_name"] + ".*"]),
     package_data={cfg["lib_name"]: ["published/*.csv", "published/*.md", "experiments/*.ipynb", "results/*.csv", "results/*.npz"]},
     install_requires=cfg["requirements"].split(),
-    extras_require={"dev": cfg["dev_requirements"].split(), "parquet": cfg["parquet_requirements"].split()},
+    extras_require={"dev": cfg["dev_requirements"].split(), "parquet": cfg["parquet_requirements"].split(), "peers": cfg["peers_requirements"].split()},
     entry_points={
         "console_scripts": ["ce-sce-rec=ce_sce_rec.cli:main"],
         "nbdev": [f"{cfg['lib_name']}={cfg['lib_name']}._modidx:d"],

@@ -1,4 +1,6 @@
-"""Times the fused losses and rank counting on whatever device is there: python tools/bench_kernels.py OUT.csv [--largest 10000000]
+"""Times the fused losses and rank counting on whatever device is there: python tools/bench_kernels.py [OUT.csv] [--largest 10000000] [--only peers crossing …]
+
+Peers are measured where they are installed (pip install "ce_sce_rec[peers]"): Liger, cut-cross-entropy, and torch's own chunked loss where torch has it.
 
 On a GPU each figure is the median of seven replays of a captured graph (large catalogues and ranks: of plain calls), on a CPU the best of three.
 `extra_mb` is the device's peak memory beside parameters, states and their gradients."""
@@ -10,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ce_sce_rec.kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, ranks_of
+from ce_sce_rec.kernels.gather import gathered_scores
 from ce_sce_rec.losses import scaled_cross_entropy
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -71,8 +74,36 @@ def crossing(N, K):
     h, E, t = data(N)
     drawn = lambda: torch.randint(N, (T, K), device=DEVICE)
     def gather(): return scaled_cross_entropy((h * E[t]).sum(1), torch.einsum("td,tkd->tk", h, E[drawn()]), 100.).mean()
+    def fused_gather():
+        own, others = gathered_scores(h, E, torch.cat([t.unsqueeze(1), drawn()], 1)).split([1, K], 1)
+        return scaled_cross_entropy(own.squeeze(1), others, 100.).mean()
     record("SCE", step(lambda: linear_cross_entropy(h, E, t, counts=multiplicities(drawn(), N), alpha=100.), h, E), 3, items=N, width=64, negatives=K, way="counts")
-    record("SCE", step(gather, h, E), 3, items=N, width=64, negatives=K, way="gather")
+    record("SCE", step(fused_gather, h, E), 3, items=N, width=64, negatives=K, way="fused gather")
+    if T * K * 64 < 2**28: record("SCE", step(gather, h, E), 3, items=N, width=64, negatives=K, way="gather")
+
+
+def peers(N):
+    "The same exact cross-entropy by other libraries, each in the precision it supports; a synchronising one cannot be recorded."
+    ways = {}
+    for kind, name in ((torch.float32, ""), (torch.bfloat16, " bf16")):
+        h, E, t = data(N, kind=kind)
+        ways[f"ours{name}"] = h, E, lambda h=h, E=E: linear_cross_entropy(h, E, t), True
+        if N <= 10**6: ways[f"torch, dense{name}"] = h, E, lambda h=h, E=E: F.cross_entropy(h @ E.T, t), True
+        if hasattr(F, "linear_cross_entropy"):
+            from torch.nn import LinearCrossEntropyOptions
+            ways[f"torch, linear_cross_entropy in chunks of 512{name}"] = h, E, lambda h=h, E=E: F.linear_cross_entropy(h, E, t, options=LinearCrossEntropyOptions(batch_chunk_size=512, chunking_method=None)), False
+        try:
+            from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+            loss = LigerFusedLinearCrossEntropyLoss()
+            ways[f"Liger{name}"] = h, E, lambda h=h, E=E: loss(E, h, t), False
+        except ImportError as e: print("Liger:", e)
+        try:
+            from cut_cross_entropy import linear_cross_entropy as cut
+            if kind == torch.bfloat16: ways["cut-cross-entropy, exact bf16"] = h, E, lambda h=h, E=E: cut(h, E, t, filter_eps=None), False      # its backward pass is written for 16 bits
+        except ImportError as e: print("cut-cross-entropy:", e)
+    for way, (h, E, loss, graph) in ways.items():
+        try: extra = extra_memory(loss, h, E); record("CE peers", step(loss, h, E), 10 if N < 10**5 else 2, graph and N <= 10**5, items=N, width=64, way=way, extra_mb=extra)
+        except Exception as e: print(f"{way} at {N:,} items: {type(e).__name__}: {str(e).splitlines()[0]}")      # a peer that fails says why and is left out
 
 
 def against_items(N, way):
@@ -82,22 +113,49 @@ def against_items(N, way):
     record("CE against N", step(loss, h, E), 10 if N < 10**5 else 2, N <= 10**5, items=N, width=64, way=way, extra_mb=extra)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(); parser.add_argument("out"); parser.add_argument("--largest", type=int, default=10**7 if DEVICE == "cuda" else 10**5)
-    options = parser.parse_args()
-    torch.set_float32_matmul_precision("high")
+PARTS = {}
+def part(function): PARTS[function.__name__.removeprefix("part_")] = function; return function
+
+@part
+def part_losses(largest):
     for N, d in ((12_101, 64), (20_033, 64), (12_101, 128)): losses(N, d)
+
+@part
+def part_crossing(largest):
     for N in (12_101, 20_033, 100_000):
-        for K in (10, 50, 100, 200, 500, 1000):
-            if DEVICE == "cuda" or N < 10**5: crossing(N, K)
+        for K in (1, 10, 50, 100, 200, 500, 1000):
+            if DEVICE == "cuda" or N < 10**5 and K <= 200: crossing(N, K)
+
+@part
+def part_sweep(largest):
     for N in (10**3, 10**4, 10**5, 10**6, 10**7):
         for way in ("triton", "triton bf16", "chunked", "dense") if DEVICE == "cuda" else ("chunked", "dense"):
-            if N <= (options.largest if "triton" in way else min(10**6, options.largest)): against_items(N, way)
+            if N <= (largest if "triton" in way else min(10**6, largest)): against_items(N, way)
+
+@part
+def part_peers(largest):
+    for N in (12_101, 10**5, 10**6):
+        if N <= largest: peers(N)
+
+@part
+def part_ranks(largest):
     for N, users in ((12_101, 22_363), (20_033, 30_431)):
         states, table, targets = torch.randn(users, 64, device=DEVICE), torch.randn(N, 64, device=DEVICE), torch.randint(N, (users,), device=DEVICE)
         seen = torch.randint(users, (8 * users,), device=DEVICE), torch.randint(N, (8 * users,), device=DEVICE)
         record("ranks", lambda: ranks_of(states, table, targets, seen=seen), 3, False, items=N, width=64, way="chunked")
+
+
+def main():
+    parser = argparse.ArgumentParser(); parser.add_argument("out", nargs="?", default="bench_kernels.csv"); parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--largest", type=int, default=10**7 if DEVICE == "cuda" else 10**5, help="largest catalogue")
+    options = parser.parse_args()
+    torch.set_float32_matmul_precision("high")
+    for name in options.only: PARTS[name](options.largest)
     name = torch.cuda.get_device_name() if DEVICE == "cuda" else "CPU"
     with open(options.out, "w", newline="") as file:
         table = csv.DictWriter(file, ["what", "way", "items", "width", "negatives", "microseconds", "spread", "extra_mb", "device", "torch"], restval="")
         table.writeheader(); table.writerows({**row, "device": name, "torch": torch.__version__.split("+")[0]} for row in ROWS)
+
+
+if __name__ == "__main__":
+    main()
