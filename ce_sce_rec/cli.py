@@ -66,7 +66,7 @@ def _add_evaluate(commands):
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
     p.set_defaults(function=do_evaluate)
 
-# %% ../nbs/system/17_cli.ipynb #a811f160
+# %% ../nbs/system/17_cli.ipynb #27fc3334
 def _add_recommend(commands):
     p = commands.add_parser("recommend", help="recommend items for histories", description="Recommend the next items for one or more histories, with a stored run or a saved model. "
                             "Items and users go by their original ids.")
@@ -95,7 +95,7 @@ def _add_grid(commands):
     p.add_argument("--epochs", type=int, help="other than the published number")
     p.add_argument("--seeds", type=int, default=5, help="number of seeds: 0, 1, … (default: 5)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
-    p.add_argument("--at-once", type=int, default=1, help="passes at the same time on one GPU (default: 1); for several GPUs start the command once for each, with the same store")
+    p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
     p.add_argument("--to", help="masking: directory for masking.csv (default: the store)"); p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(function=do_grid)

@@ -222,7 +222,7 @@ def estimated_seconds(config: RunConfig) -> float:
         if len(part): return float((part["seconds"] / part["epochs"]).mean() * config.epochs)
     return 1.0
 
-# %% ../nbs/system/15d_grids.ipynb #d72c7ce9
+# %% ../nbs/system/15d_grids.ipynb #cfa5050c
 class _TimeIsUp(Exception): "Raised inside a run when the limit has passed."
 
 @dataclass
@@ -257,7 +257,7 @@ def train_cells(
     limit_seconds: float | None = None,                             # stop after so long; 0 trains nothing
     progress: Callable[[int, int, str], None] | None = None,
     say: Callable[[str], None] | None = None,                       # told of each finished pass
-    at_once: int = 1,                                               # passes at the same time on one GPU, see `run_grid`
+    at_once: int = 1,                                               # passes at the same time, see `run_grid`
 ) -> dict[str, str]:
     "Train what the store lacks, short runs first. Returns the failures (run -> error); what time did not allow is simply not in the store."
     started, queue, done = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), []

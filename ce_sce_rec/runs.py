@@ -353,9 +353,10 @@ def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
         torch.manual_seed(stream_seed(config.seed, "weights"))
         return make_backbone(config.backbone, split.interactions.num_items, split.interactions.num_users, **config.backbone_options)
 
-# %% ../nbs/system/14a_run_grid.ipynb #48fc7491
+# %% ../nbs/system/14a_run_grid.ipynb #0227ccd1
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+import multiprocessing
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, contextmanager
 from threading import Event
 
@@ -407,7 +408,7 @@ class GridError(CeSceRecError, RuntimeError):
         lines = [f"  {name}: {type(e).__name__}: {e}" for name, e in failures.items()]
         super().__init__(f"{len(failures)} of {len(failures) + len(results)} runs failed; the others are in the store\n" + "\n".join(lines))
 
-# %% ../nbs/system/14a_run_grid.ipynb #80e3ad44
+# %% ../nbs/system/14a_run_grid.ipynb #f7e5212a
 def run_grid(
     configs: Iterable[RunConfig],
     store: RunStore | str | Path,
@@ -417,14 +418,14 @@ def run_grid(
     data: Interactions | Split | dict[str, Interactions | Split] | None = None,     # loaded already (and split, if not leave-one-out), instead of names
     progress: Callable[[int, int, str], None] | None = None,        # called with (epochs done, epochs in all, what is running)
     together: int | None = None,                    # most runs of one kind to train in one pass; None: 5 on a GPU, 1 on a CPU
-    at_once: int = 1,                               # passes at the same time on one GPU
+    at_once: int = 1,                               # passes at the same time: in threads on a GPU, in processes on a CPU; 0: one for each of torch's CPU threads, one on a GPU
     finished: Callable[[str], None] | None = None,  # called with the name of each pass that is done
 ) -> pd.DataFrame:                                  # one row for each run, in the order of the grid
     "Train what the store lacks; return all rows. Failed runs raise `GridError` after the others have finished."
     store = store if isinstance(store, RunStore) else RunStore(store)
     store.sweep()
     device = resolve_device(device)
-    if at_once < 1 or at_once > 1 and device.type == "cpu": raise SettingError(f"at_once must be 1 on a CPU and at least 1 on a GPU, not {at_once}: on a CPU start several processes, which share the store")
+    if at_once < 0: raise SettingError(f"at_once must be at least 0, not {at_once}")
     grid = [c if seeds is None else c.with_options(seed=int(s)) for c in configs for s in ([c.seed] if seeds is None else list(seeds))]
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
     rows, failures, stop = {}, {}, Event()
@@ -437,7 +438,10 @@ def run_grid(
             if not mine: return None
             try: return run_together(group, split, store, device, say.of(places[0], group), turn)
             except (CeSceRecError, ValueError, RuntimeError) as e: return [e] * len(group)
-    for places, records in _carried_out(_passes(grid, together or (5 if device.type == "cuda" else 1)), train, at_once, device, stop):
+    at_once = at_once or (1 if device.type == "cuda" else torch.get_num_threads())
+    passes = _passes(grid, together or (5 if device.type == "cuda" else 1))
+    if at_once > 1 and device.type == "cpu": _in_processes([([grid[i] for i in p], splits[grid[p[0]].dataset]) for p in passes], store, at_once, lambda n: say.done(passes[n][0], [grid[i] for i in passes[n]]))
+    for places, records in _carried_out(passes, train, at_once if device.type == "cuda" else 1, device, stop):
         for i, record in zip(places, records):
             if isinstance(record, RunRecord): rows[i] = record.row()
             else: failures[_name_of([grid[i]]) + f" ({i + 1})" * (_name_of([grid[i]]) in failures)] = record
@@ -509,6 +513,28 @@ def _own_stream(device):
     "Within this context the thread has a stream of its own on a GPU."
     if device.type == "cpu": yield; return
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)): yield
+
+# %% ../nbs/system/14a_run_grid.ipynb #aa9fb477
+def _in_processes(jobs, store, at_once, done):
+    "Train (configurations, split) jobs in processes of their own; `done` is told the number of each that ended."
+    threads = max(1, torch.get_num_threads() // at_once)
+    before = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(min(at_once, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_train_alone, group, split, store.path, threads): n for n, (group, split) in enumerate(jobs)}
+        try:
+            for future in as_completed(futures):
+                if future.exception() is None: done(futures[future])
+        except BaseException:
+            for future in futures: future.cancel()
+            for process in set(multiprocessing.active_children()) - before: process.terminate()
+            raise
+
+def _train_alone(group, split, path, threads):
+    "Train and file one pass in this process, unless another process is at it; errors are left to the parent to meet again."
+    torch.set_num_threads(threads)
+    store = RunStore(path)
+    with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
+        if mine: run_together(group, split, store, "cpu")
 
 # %% ../nbs/system/14a_run_grid.ipynb #7c06e9ea
 def learning_curves(configs: Iterable[RunConfig], store: RunStore, data: Interactions | Split) -> pd.DataFrame:

@@ -50,25 +50,25 @@ def _keep(key, count, p):
         torch.ge(word.view(torch.int32), threshold, out=kept[:, 2 * start:2 * start + 2 * len(counter)])
     return kept[:, :count]
 
-# %% ../../nbs/system/03f_kernels_blocks.ipynb #9f91d65d
-def _dropped(x, p, key):
-    "Dropout of a contiguous tensor: one stretch of memory for each key."
-    if _for_triton(x):
-        from ce_sce_rec.kernels.triton_blocks import launch_dropout
-        return launch_dropout(x, p, key)
-    if not x.numel(): return x.clone()
-    kept = _keep(key.reshape(-1), x.numel() // key.numel(), p)
-    return (x * kept.view(x.shape)).mul_(1 / (1 - p))
-
+# %% ../../nbs/system/03f_kernels_blocks.ipynb #1f0b3c3f
 class _KeyedDropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, p, key):
-        ctx.save_for_backward(key); ctx.p = p
-        return _dropped(x.contiguous(), p, key)
+        ctx.p, ctx.kernel = p, _for_triton(x)
+        if ctx.kernel: kept = key
+        else: kept = _keep(key.reshape(-1), x.numel() // key.numel(), p).view(x.shape) if x.numel() else x.bool()
+        ctx.save_for_backward(kept)
+        return _dropped(x, p, kept, ctx.kernel)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient): return _dropped(gradient.contiguous(), ctx.p, *ctx.saved_tensors), None, None
+    def backward(ctx, gradient): return _dropped(gradient, ctx.p, *ctx.saved_tensors, ctx.kernel), None, None
+
+def _dropped(x, p, kept, kernel):
+    "The kept elements, divided by 1 - p; `kept` is the mask, or for the kernel the key."
+    if not kernel: return (x * kept).mul_(1 / (1 - p))
+    from ce_sce_rec.kernels.triton_blocks import launch_dropout
+    return launch_dropout(x.contiguous(), p, kept)
 
 # %% ../../nbs/system/03f_kernels_blocks.ipynb #1073f101
 def _check_dropout(x, p, key, name="x"):

@@ -120,7 +120,7 @@ def _quarters(w1, w2, d, WIDTH: tl.constexpr, HALF: tl.constexpr):
             _operand(tl.load(second, mask=square, other=0.0), HALF), _operand(tl.load(second + WIDTH, mask=square, other=0.0), HALF),
             _operand(tl.load(second + 2 * WIDTH, mask=square, other=0.0), HALF), _operand(tl.load(second + 3 * WIDTH, mask=square, other=0.0), HALF))
 
-# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #9d186eda
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #cf59a333
 @jit
 def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table, key1, key2, out, normal1, normal2, inverse1, inverse2,
                   rows, eps1, eps2, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr, BF: tl.constexpr,
@@ -130,35 +130,35 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
     there, known = d < WIDTH, (f < FREQUENCIES)[:, None] & (d < WIDTH)[None, :]
     to_re, to_im, back_re, back_im = _fourier(table, t, f, BL, BF, HALF)
     of_filter = weight + member * 2 * FREQUENCIES * WIDTH + f[:, None] * WIDTH + d[None, :]
-    filter_re, filter_im = tl.load(of_filter, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH, mask=known, other=0.0)
-    g1, c1 = tl.load(gamma1 + member * WIDTH + d, mask=there, other=0.0), tl.load(beta1 + member * WIDTH + d, mask=there, other=0.0)
-    g2, c2 = tl.load(gamma2 + member * WIDTH + d, mask=there, other=0.0), tl.load(beta2 + member * WIDTH + d, mask=there, other=0.0)
+    vector = member * WIDTH + d
     first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
-    bias1, bias2 = b1 + member * 4 * WIDTH + d, tl.load(b2 + member * WIDTH + d, mask=there, other=0.0)
+    bias1 = b1 + member * 4 * WIDTH + d
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
         states = tl.load(x + at * WIDTH + place, mask=cell, other=0.0)
         factor = _operand(states, HALF)
         re, im = _product(to_re, factor, HALF), _product(to_im, factor, HALF)
+        filter_re, filter_im = tl.load(of_filter, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH, mask=known, other=0.0)
         total = _product(back_re, _operand(re * filter_re - im * filter_im, HALF), HALF)
         total += _product(back_im, _operand(re * filter_im + im * filter_re, HALF), HALF)
         if DROP: total *= _dropout_factor(tl.load(key1 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         normal, inverse = _normalise(total + states, d, eps1, WIDTH)
         tl.store(normal1 + at * WIDTH + place, normal.to(normal1.dtype.element_ty), mask=cell)
         tl.store(inverse1 + at + t, inverse, mask=t < LENGTH)
-        states = normal * g1[None, :] + c1[None, :]
+        states = normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :]
         factor = _operand(states, HALF)
-        total = tl.zeros((BL, BD), tl.float32) + bias2[None, :]
-        total += _quarter(factor, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
+        total = _quarter(factor, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
         total += _quarter(factor, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
         total += _quarter(factor, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
         total += _quarter(factor, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
+        total += tl.load(b2 + vector, mask=there, other=0.0)[None, :]
         if DROP: total *= _dropout_factor(tl.load(key2 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         normal, inverse = _normalise(total + states, d, eps2, WIDTH)
         tl.store(normal2 + at * WIDTH + place, normal.to(normal2.dtype.element_ty), mask=cell)
         tl.store(inverse2 + at + t, inverse, mask=t < LENGTH)
-        tl.store(out + at * WIDTH + place, normal * g2[None, :] + c2[None, :], mask=cell)
+        states = normal * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :] + tl.load(beta2 + vector, mask=there, other=0.0)[None, :]
+        tl.store(out + at * WIDTH + place, states, mask=cell)
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #e266932d
 @jit
@@ -180,7 +180,7 @@ def _filter_back(factor, to_x, x, to_re, to_im, back_re, back_im, filter_re, fil
 @jit
 def _column_sums(ones, x, HALF: tl.constexpr): return _product(ones, _operand(x, HALF), HALF)
 
-# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #f8a1da75
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #3b841d28
 @jit
 def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma2, table, key1, key2, normal1, normal2, inverse1, inverse2,
                            to_x, outside, lifts, to_filter, to_vectors, rows, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
@@ -190,9 +190,7 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
     there, known = d < WIDTH, (f < FREQUENCIES)[:, None] & (d < WIDTH)[None, :]
     to_re, to_im, back_re, back_im = _fourier(table, t, f, BL, BF, HALF)
     of_filter, cells = weight + member * 2 * FREQUENCIES * WIDTH, f[:, None] * WIDTH + d[None, :]
-    filter_re, filter_im = tl.load(of_filter + cells, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH + cells, mask=known, other=0.0)
-    g1, c1 = tl.load(gamma1 + member * WIDTH + d, mask=there, other=0.0), tl.load(beta1 + member * WIDTH + d, mask=there, other=0.0)
-    g2 = tl.load(gamma2 + member * WIDTH + d, mask=there, other=0.0)
+    vector = member * WIDTH + d
     first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     bias1 = b1 + member * 4 * WIDTH + d
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
@@ -208,7 +206,7 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
         normal = tl.load(normal2 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32)
         tl.store(sums, _column_sums(ones, up * normal, HALF) * low, mask=once)
         tl.store(sums + members * WIDTH, _column_sums(ones, up, HALF) * low, mask=once)
-        total = _unnormalise(up * g2[None, :], normal, tl.load(inverse2 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
+        total = _unnormalise(up * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse2 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
         delta = total
         if DROP: delta *= _dropout_factor(tl.load(key2 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         tl.store(sums + 2 * members * WIDTH, _column_sums(ones, delta, HALF) * low, mask=once)
@@ -216,17 +214,18 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
         tl.store(outside + at * WIDTH + place, delta, mask=cell)
         tl.store(lifts + member * rows + row, low)
         normal = tl.load(normal1 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32)
-        factor = _operand(normal * g1[None, :] + c1[None, :], HALF)
+        factor = _operand(normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :], HALF)
         total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
         total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
         total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
         total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
         tl.store(sums + 3 * members * WIDTH, _column_sums(ones, total * normal, HALF) * low, mask=once)
         tl.store(sums + 4 * members * WIDTH, _column_sums(ones, total, HALF) * low, mask=once)
-        total = _unnormalise(total * g1[None, :], normal, tl.load(inverse1 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
+        total = _unnormalise(total * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse1 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
         delta = total
         if DROP: delta *= _dropout_factor(tl.load(key1 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         states = _operand(tl.load(x + at * WIDTH + place, mask=cell, other=0.0), HALF)
+        filter_re, filter_im = tl.load(of_filter + cells, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH + cells, mask=known, other=0.0)
         total, of_re, of_im = _filter_back(_operand(delta, HALF), total, states, to_re, to_im, back_re, back_im, filter_re, filter_im, HALF)
         sum_re += of_re * low
         sum_im += of_im * low
