@@ -503,9 +503,10 @@ class _Pass:
 
     def grid(self, tile): return triton.cdiv(self.rows, tile["ROWS"]), self.members
 
-# %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #af487384
+# %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #71ff8251
 @patch
 def forward(self: _Pass, positions):
+    "The states of all tokens."
     line, tiles, norms = self.line, TokenStates, dict(eps=self.line.eps, STORE=self.line.keep)
     shares, ranks = self.blocks if line.p and line.null else 0, int(line.keep and self.rows <= tiles.most_ranked)
     if shares + ranks:
