@@ -119,6 +119,8 @@ def embed(self: SASRec, items: Int[Tensor, "*any"], columns: Int[Tensor, "*#any"
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #0cd9b6fa
 import math
 import torch.nn.functional as F
+from .. import layers
+from ..kernels.blocks import _for_triton
 from ..randomness import keyed_uniform
 from ..samples import Tokens
 
@@ -183,6 +185,7 @@ SASRec.knows_tokens = True
 @patch
 def token_states(self: SASRec, tokens: Tokens) -> Float[Tensor, "*members tokens width"]:
     "Hidden state of every token, as `forward` gives it for the padded rows of the same histories."
+    if self.fuses(tokens): return self.fused_token_states(tokens)
     count, block = tokens.items.shape[-1], -(-self.max_length // 16) * 16
     tokens, hidden = token_blocks(tokens, block)
     states = self.dropout(self.embed(tokens.items, self.max_length - tokens.lengths + tokens.places))
@@ -202,7 +205,38 @@ def null_share(self: SASRec, attention: Attention, missing: Int[Tensor, "*member
     missing = missing.expand(*missing.shape[:-2], attention.num_heads, missing.shape[-1])
     keys = attention.dropout.site_key()
     uniform = torch.rand(missing.shape, dtype=torch.float64, device=missing.device) if keys is None else keyed_uniform(keys, missing.numel() // len(keys)).view(missing.shape)
-    if self.binomial is None or self.binomial.device != missing.device: self.binomial = binomial_table(self.max_length, p).to(missing.device)
-    return surviving_share(missing, uniform, self.binomial, p)
+    return surviving_share(missing, uniform, self.survival_table(p, missing.device), p)
 
-SASRec.binomial = None          # the table is made when it is first needed
+@patch
+def survival_table(self: SASRec, p: float, device: torch.device) -> Float[Tensor, "length length"]:
+    "The `binomial_table` of this model, made when it is first needed."
+    if self.binomial is None or self.binomial.device != device: self.binomial = binomial_table(self.max_length, p).to(device)
+    return self.binomial
+
+SASRec.binomial = None
+
+# %% ../../nbs/system/10a_sasrec_tokens.ipynb #a7c0de01
+@patch
+def fuses(self: SASRec, tokens: Tokens) -> bool:
+    "Whether the fused kernels compute `token_states` of these tokens."
+    table, keys = self.items.weight, layers._keys
+    if torch.compiler.is_compiling() or not _for_triton(*self.parameters()) or torch.is_autocast_enabled(table.device.type): return False
+    if not tokens.items.numel() or tokens.items.ndim != table.ndim - 1 or self.width > 64 or self.blocks[0].attention.num_heads > 1: return False
+    drops = [m for m in self.modules() if isinstance(m, layers.Dropout)]
+    rates = {m.p * m.training for m in drops}
+    if len(rates) > 1 or [m.site for m in drops] != list(range(len(drops))): return False
+    if rates != {0} and (keys is None or keys.shape[1] != (len(table) if table.ndim == 3 else 1)): return False
+    from ce_sce_rec.kernels.triton_attention import line_fits
+    return line_fits(table, tokens.items.shape[-1], self.max_length)
+
+# %% ../../nbs/system/10a_sasrec_tokens.ipynb #a7c0de02
+@patch
+def fused_token_states(self: SASRec, tokens: Tokens) -> Float[Tensor, "*members tokens width"]:
+    "`token_states` by the fused kernels."
+    from ce_sce_rec.kernels.triton_attention import Line, TokenStates
+    table, p = self.items.weight, self.dropout.p * self.dropout.training
+    drawn = dict(p=p, keys=layers._keys, binomial=self.survival_table(p, table.device)) if p else {}
+    line = Line(*(x.reshape(-1, x.shape[-1]).contiguous() for x in tokens), self.max_length, self.norm.eps, not self.mask_padding, torch.is_grad_enabled(), **drawn)
+    parts = [part for b in self.blocks for part in (b.query_norm, b.attention, b.attention.out_proj, b.norm, b.feed_forward[0], b.feed_forward[3])]
+    weights = [w for part in (*parts, self.norm) for w in part.parameters(recurse=False)]
+    return TokenStates.apply(line, table, self.positions.weight, *weights).view(*tokens.items.shape, self.width)
