@@ -25,10 +25,10 @@ from .runs import GridError, RunConfig, RunStore, as_split, run_grid
 
 # %% auto #0
 __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_ITEMS', 'SOURCES', 'Unavailable', 'cell',
-           'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'sliding',
-           'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'committed_rows', 'committed_floors',
-           'committed_evidence', 'estimated_seconds', 'Collected', 'train_cells', 'collect', 'stored_rows',
-           'stored_curves', 'export_results', 'published_cell', 'masking_rows']
+           'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'exact',
+           'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'committed_rows',
+           'committed_floors', 'committed_evidence', 'estimated_seconds', 'Collected', 'train_cells', 'collect',
+           'stored_rows', 'stored_curves', 'export_results', 'published_cell', 'masking_rows']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def negatives(datasets=("beauty",), values=(1, 5, 10, 50, 100, 500, 1000), alpha
     return [cell("sasrec", loss, d, "sce", num_negatives=int(k), epochs=epochs, **({"alpha": float(alpha)} if loss == "sce" else {}))
             for d in datasets for loss in ("ssm", "sce") for k in values]
 
-# %% ../nbs/system/15d_grids.ipynb #17a822d6
+# %% ../nbs/system/15d_grids.ipynb #9e593cc6
 NUM_ITEMS = {"beauty": 12101, "yelp": 20033, "ml1m": 3416}
 
 @grid
@@ -111,6 +111,11 @@ def nce_c(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0), num
 def nce_curves(datasets=("beauty",), values=(10, 50, 100, 500), epochs=500) -> list[Cell]:
     "P1 Figure 3: learning curves of SASRec with NCE (c = 1) and NEG for several K"
     return [cell("sasrec", loss, d, "nce", num_negatives=int(k), epochs=epochs, **({"c": 1.0} if loss == "nce" else {})) for d in datasets for loss in ("nce", "neg") for k in values]
+
+@grid
+def exact(datasets=("beauty", "yelp"), backbones=("sasrec",), losses=("ce",), epochs=None) -> list[Cell]:
+    "What TF32 products change: cells of P2 trained in true float32"
+    return [cell(b, l, d, epochs=epochs, precision="float32") for d in datasets for b in backbones for l in losses]
 
 # %% ../nbs/system/15d_grids.ipynb #77eeb8aa
 def _sasrec_plus(dataset: str, loss: str, **settings) -> Cell:
@@ -145,19 +150,19 @@ def winners(cells: Iterable[Cell], rows: pd.DataFrame, seeds: int = 1) -> list[R
         if key not in best or value > best[key][0]: best[key] = (value, c)
     return [c for _, c in best.values()]
 
-# %% ../nbs/system/15d_grids.ipynb #1bb3d9c0
+# %% ../nbs/system/15d_grids.ipynb #7b882678
 def settings_of(config: RunConfig) -> dict[str, Any]:
     "All settings as flat columns, named as in a run's row."
     flat = asdict(config)
     return {**{k: v for k, v in flat.items() if k not in ("backbone_options", "loss_options")}, **flat["backbone_options"], **flat["loss_options"]}
 
 def find_rows(cells: Iterable[Cell], rows: pd.DataFrame, seeds: Iterable[int] = range(5)) -> tuple[pd.DataFrame, list[RunConfig]]:
-    "The rows of these cells and seeds, in the cells' order, and the runs that have no row. Of equal runs the last row counts."
+    "The rows of these cells and seeds, in the cells' order, and the runs that have no row. Of equal runs one of the wanted precision counts, else the last."
     seeds, found, missing = list(seeds), [], []
     by_names = dict(list(rows.groupby(["backbone", "loss", "dataset"]))) if len(rows) else {}
     for c in trainable(cells):
         part = by_names.get((c.backbone, c.loss, c.dataset))
-        part = part[_agrees(c, part)].drop_duplicates("seed", keep="last") if part is not None else rows[:0]
+        part = _preferred(c, part[_agrees(c, part)]) if part is not None else rows[:0]
         part = part[part["seed"].isin(seeds)].sort_values("seed")
         found.append(part)
         missing += [c.with_options(seed=s) for s in seeds if s not in set(part["seed"])]
@@ -168,10 +173,15 @@ def _agrees(config, rows):
     default = settings_of(RunConfig(config.backbone, config.loss, config.dataset))
     agrees = np.ones(len(rows), dtype=bool)
     for name, value in settings_of(config).items():
-        if name in ("seed", "backbone", "loss", "dataset", "precision"): continue        # of products: no setting of a cell; rows say it
+        if name in ("seed", "backbone", "loss", "dataset") or name == "precision" and value == default[name]: continue      # no setting of a cell, unless it is asked for
         column = rows[name] if name in rows else pd.Series([None] * len(rows), index=rows.index)
         agrees &= [_same(value, default[name]) if _absent(v) else _same(value, v) for v in column]
     return agrees
+
+def _preferred(config, rows):
+    "One row for each seed, of the configuration's own precision if there is one."
+    if "precision" in rows: rows = rows.iloc[np.argsort(rows["precision"] == config.precision, kind="stable")]
+    return rows.drop_duplicates("seed", keep="last")
 
 # %% ../nbs/system/15d_grids.ipynb #2991134c
 def _absent(value): return value is None or (isinstance(value, float) and math.isnan(value))

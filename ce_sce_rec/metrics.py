@@ -68,12 +68,13 @@ def _cut(value, rank, k):
     if k < 1: raise ValueError(f"k must be at least 1, not {k}")
     return torch.where(torch.as_tensor(rank) <= k, value, 0.0)
 
-# %% ../nbs/system/02_metrics.ipynb #87659fae
+# %% ../nbs/system/02_metrics.ipynb #9b2ed76c
 def ranking_metrics(
     rank: Int[Tensor, "users"],         # ranks counted from 1
     ks: tuple[int, ...] = (1, 5, 10),   # the cut-offs
 ) -> dict[str, float]:                  # {"hr@1": …, "ndcg@1": …, "mrr@1": …, …}
     "Mean hit rate, NDCG and MRR over users at each cut-off; an empty `rank` raises `ValueError`."
     if torch.as_tensor(rank).numel() == 0: raise ValueError("rank is empty: there is no user to average over")
-    functions = {"hr": hit_rate, "ndcg": ndcg, "mrr": mrr}
-    return {f"{name}@{k}": function(rank, k).mean().item() for k in ks for name, function in functions.items()}
+    rank = _as_rank(rank)
+    values = {"hr": torch.ones_like(rank), "ndcg": ndcg(rank), "mrr": mrr(rank)}
+    return {f"{name}@{k}": _cut(value, rank, k).mean().item() for k in ks for name, value in values.items()}

@@ -144,7 +144,7 @@ def _best_epoch(self): return self.best_epochs[0]
 def _best_value(self): return self.best_values[0]
 Trainer.best_epoch, Trainer.best_value = _best_epoch, _best_value
 
-# %% ../nbs/system/13_training.ipynb #067e4d02
+# %% ../nbs/system/13_training.ipynb #e7473aa6
 PURPOSES = {"samples": 1, "dropout": SITES, "negatives": 4}         # how many keys a step may need at once for each
 
 @patch
@@ -157,29 +157,42 @@ def make_room(self: Trainer) -> None:
     self.counters = zeros(2, dtype=torch.int64, device=device)              # number of the step in its epoch and in its stretch
     self.step_number, self.place = self.counters.split(1)
     self.losses_of_steps = zeros(E, self.steps, dtype=torch.float64, device=device)
-    self.stretch = self.steps_at_once()
-    self.planned, self.sizes, self.laid_out = None, None, {}
-    self.graphs, self.warm, self.pool = {}, set(), None
+    self.sizes = zeros(E, self.steps, dtype=torch.int64, device=device)     # targets of each batch
+    self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
+    self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
+    self.graphs, self.warm, self.unrecorded, self.pool = {}, set(), set(), None
 
-# %% ../nbs/system/13_training.ipynb #1ffab9ab
+# %% ../nbs/system/13_training.ipynb #08b5d824
 @patch
 def plan_epoch(self: Trainer, epoch: int) -> None:
     "Draw the order and the keys of one epoch and the number of targets of each of its batches, unless that is done."
     if self.planned == epoch: return
-    key_of = lambda purpose: keys_of(self.seeds, purpose, epoch, self.device)
-    self.order.view(len(self.seeds), -1)[:, :len(self.samples)] = keyed_words(key_of("shuffle"), len(self.samples)).argsort(dim=1)
-    for purpose, keys in zip(PURPOSES, self.keys.split(list(PURPOSES.values()), dim=1)):
-        of_steps = fold_in(key_of(purpose).expand(self.steps, -1), torch.arange(self.steps, device=self.device).unsqueeze(1))
+    self.epoch_keys.copy_(torch.stack([keys_of(self.seeds, purpose, epoch) for purpose in ("shuffle", *PURPOSES)]))
+    self.carry_out("plan", self.draw_epoch)
+    self.planned = epoch
+
+@patch
+def draw_epoch(self: Trainer) -> None:
+    "What `plan_epoch` does on the device."
+    shuffle, *of_purposes = self.epoch_keys
+    self.order.view(len(self.seeds), -1)[:, :len(self.samples)] = keyed_words(shuffle, len(self.samples)).argsort(dim=1)
+    for key, keys in zip(of_purposes, self.keys.split(list(PURPOSES.values()), dim=1)):
+        of_steps = fold_in(key.expand(self.steps, -1), torch.arange(self.steps, device=self.device).unsqueeze(1))
         keys.copy_(fold_in(of_steps.unsqueeze(1).expand_as(keys), torch.arange(keys.shape[1], device=self.device).unsqueeze(1)))
-    self.sizes, self.planned = self.samples.size(self.order, self.keys[:, 0].T), epoch
+    self.sizes.copy_(self.samples.size(self.order, self.keys[:, 0].T))
+
+@patch
+def carry_out(self: Trainer, name, work: Callable[[], None]) -> None:
+    "Do some work that depends on tensors that never move; where steps are recorded, so is this (see [that chapter](13b_together.ipynb))."
+    work()
 
 @patch
 def step_keys(self: Trainer) -> dict[str, Int[Tensor, "sites members"]]:
     "The keys of the step that is being computed, by purpose."
     return dict(zip(PURPOSES, self.keys.index_select(0, self.step_number).squeeze(0).split(list(PURPOSES.values()))))
 
-# %% ../nbs/system/13_training.ipynb #b7a19829
-CELLS_LAID_OUT = 2**24          # places of sequences in a stretch, over all members
+# %% ../nbs/system/13_training.ipynb #3577884c
+CELLS_LAID_OUT = 2**23          # places of sequences in a stretch, over all members
 
 class LaidOut(NamedTuple):
     "The batches of some steps in memory that does not move."
@@ -195,20 +208,32 @@ def steps_at_once(self: Trainer) -> int:
 
 @patch
 def lay_out(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
-    "Make the batches of `steps` steps from number `first` on, with room for so many targets each. Equal shapes share their memory."
-    part = slice(first, first + steps)
-    batch, parts = self.samples.batch(self.order[:, part].contiguous(), room, keys=self.keys[part, 0].T), []
-    weights = batch.weights()
-    batch = batch._replace(real=None)                   # the weights say it
+    "Make the batches of `steps` steps from number `first` on, with room for so many targets each."
+    if not self.recording: return self.made_batches(first, steps, room)
+    if room not in self.laid_out: self.laid_out[room] = self.memory_for(room)
+    laid = self.laid_out[room]
+    def fill():
+        made = self.made_batches(first, steps, room)
+        laid.integers[:, :steps], laid.weights[:, :steps] = made.integers, made.weights
+    self.carry_out(("batches", first, steps, room), fill)
+    return laid
+
+@patch
+def made_batches(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
+    "The batches in memory of their own."
+    part, parts = slice(first, first + steps), []
+    batch = self.samples.batch(self.order[:, part].contiguous(), room, keys=self.keys[part, 0].T)
+    weights, batch = batch.weights(), batch._replace(real=None)         # the weights say which are real
     batch.map(lambda x: parts.append(x.flatten(2)))
     self.place.zero_()
-    if not self.recording: return LaidOut(batch, torch.cat(parts, dim=-1), weights)
-    if room not in self.laid_out:
-        whole = lambda x: x.new_empty(x.shape[0], self.stretch, *x.shape[2:])
-        self.laid_out[room] = LaidOut(batch.map(lambda x: x.new_empty(()).expand(x.shape)), whole(torch.cat(parts, dim=-1)), whole(weights))
-    laid = self.laid_out[room]
-    laid.integers[:, :steps], laid.weights[:, :steps] = torch.cat(parts, dim=-1), weights
-    return laid
+    return LaidOut(batch, torch.cat(parts, dim=-1), weights)
+
+@patch
+def memory_for(self: Trainer, room: int) -> LaidOut:
+    "Memory for the batches of a stretch with room for so many targets each; nothing is in it yet."
+    one = self.made_batches(0, 1, room)
+    whole = lambda x: x.new_empty(x.shape[0], self.stretch, *x.shape[2:])
+    return LaidOut(one.shapes.map(lambda x: x.new_empty(()).expand(x.shape)), whole(one.integers), whole(one.weights))
 
 @patch
 def next_batch(self: Trainer, laid: LaidOut) -> tuple[Batch, Float[Tensor, "*members targets"]]:
@@ -353,7 +378,7 @@ def best_weights(self: Trainer, member: int = 0) -> dict[str, Tensor]:
     "The best weights so far of one member, as its backbone's state; empty before the first validation."
     return {name: value[member] if self.stacked else value for name, value in self.best.items()}
 
-# %% ../nbs/system/13_training.ipynb #05fa2260
+# %% ../nbs/system/13_training.ipynb #1a9885f9
 @patch
 def fit(self: Trainer,
     checkpoint: str | Path | None = None,       # where progress is saved and resumed from; no checkpoints if None
@@ -370,7 +395,11 @@ def fit(self: Trainer,
     with torch.random.fork_rng(devices):        # the caller's random state is left as it was
         while True:
             metrics = self.validate_if_due()
-            if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
+            try:
+                if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
+            except BaseException:       # whoever watches may end the run; nothing is lost
+                if checkpoint is not None: self.save_checkpoint(Path(checkpoint), identity)
+                raise
             if self.epoch >= self.epochs: break
             if checkpoint is not None and metrics and time.monotonic() - saved >= save_every:
                 self.save_checkpoint(Path(checkpoint), identity); saved = time.monotonic()
@@ -477,35 +506,39 @@ def room_for(self: Trainer, targets: int) -> int:
     "The number of targets that a step is computed with, at least the given one."
     return max(1, targets) if not self.recording else -(-max(1, targets) // ROOM) * ROOM
 
-# %% ../nbs/system/13b_together.ipynb #6b98b542
+# %% ../nbs/system/13b_together.ipynb #fabf9235
 @patch
 def run_steps(self: Trainer, laid: LaidOut, steps: int) -> None:
     "Compute the steps whose batches are laid out: recorded, if steps of this shape can be."
-    shape = laid.weights.shape
-    for done in range(steps):
-        if self.recording and shape in self.warm and (shape in self.graphs or self.record(laid)):
-            with self.turn_released():
-                for _ in range(done, steps): self.graphs[shape].replay()
-                if self.turn: torch.cuda.current_stream(self.device).synchronize()
-            return
-        self.warm.add(shape)
-        self.step(laid)
+    name = "step", laid.weights.shape
+    while steps and name not in self.graphs: self.carry_out(name, lambda: self.step(laid)); steps -= 1
+    if not steps: return
+    with self.turn_released():
+        for _ in range(steps): self.graphs[name].replay()
+        if self.turn: torch.cuda.current_stream(self.device).synchronize()
 
 @patch
-def record(self: Trainer, laid: LaidOut) -> bool:
-    "Record a step of this shape; says whether that worked."
+def carry_out(self: Trainer, name, work: Callable[[], None]) -> None:
+    "Do some work that depends on tensors that never move: the first time as it stands, then recorded, then replayed."
+    if not self.recording: return work()
+    if name in self.warm and name not in self.graphs and name not in self.unrecorded: self.record(name, work)
+    if name in self.graphs: return self.graphs[name].replay()
+    self.warm.add(name)
+    work()
+
+@patch
+def record(self: Trainer, name, work: Callable[[], None]) -> None:
+    "Record some work; where that fails it is computed one operation at a time from then on, and that is said."
     if self.pool is None: self.pool = torch.cuda.graph_pool_handle()
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize(self.device)
     try:
-        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"): self.step(laid)
+        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"): work()
     except torch.OutOfMemoryError: raise
     except RuntimeError as e:
-        self.recording = False
-        warnings.warn(f"steps cannot be recorded and are computed one by one, which is slower: {e}")
-        return False
-    self.graphs[laid.weights.shape] = graph
-    return True
+        self.unrecorded.add(name)
+        warnings.warn(f"{name[0] if isinstance(name, tuple) else name}: cannot be recorded and is computed one operation at a time, which is slower: {e}")
+    else: self.graphs[name] = graph
 
 # %% ../nbs/system/13b_together.ipynb #6ab9b875
 def same_bits(make: Callable[[], Trainer], times: int = 2) -> bool:

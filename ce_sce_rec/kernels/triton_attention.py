@@ -571,15 +571,15 @@ def item_gradient(self: _Pass, embedded):
     _item_kernel[(triton.cdiv(self.rows, tile["PIECES"]), self.members)](embedded, line.items, self.order, self.counts, out, self.rows, num_rows, alpha, **self.shape, **tile)
     return out
 
-# %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #2d95080a
+# %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #b9d1b9a9
 class TokenStates(torch.autograd.Function):
     "The states of a line of tokens; float32, one head, width at most 64; checked by the caller."
     tokens_tile = dict(ROWS=16, COLUMNS=64, num_warps=4)
-    embed_tile = dict(ROWS=16, num_warps=4, num_stages=1)
-    block_tile = dict(ROWS=16, KEYS=64, num_warps=4, num_stages=1)
-    query_tile = dict(ROWS=16, KEYS=64, num_warps=4, num_stages=1)
+    embed_tile = dict(ROWS=32, num_warps=4, num_stages=1)
+    block_tile = dict(ROWS=16, KEYS=32, num_warps=4, num_stages=1)
+    query_tile = dict(ROWS=16, KEYS=32, num_warps=4, num_stages=1)
     key_tile = dict(ROWS=16, QUERIES=32, num_warps=4, num_stages=1)
-    sums_tile = dict(ROWS=64, TALL=32, num_warps=4, num_stages=2)
+    sums_tile = dict(ROWS=32, TALL=32, num_warps=4, num_stages=3)
     parts_tile, item_tile = dict(BLOCK=512, UNROLL=8, num_warps=4), dict(PIECES=4, UNROLL=4, num_warps=1)
     rows_each, most_parts = 256, 64     # tokens of a partial sum, at least; partial sums, at most
     most_ranked = 8192                  # tokens whose items are ranked by counting, at most

@@ -234,7 +234,7 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
     tl.store(own, sum_re, mask=known)
     tl.store(own + FREQUENCIES * WIDTH, sum_im, mask=known)
 
-# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #a9f376a0
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #c4f50f26
 @jit
 def _block_weights_kernel(normal1, outside, lifts, w1, b1, w2, gamma1, beta1, sums, total_sums, rows, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
                           PARTS: tl.constexpr, HALF: tl.constexpr):
@@ -246,21 +246,24 @@ def _block_weights_kernel(normal1, outside, lifts, w1, b1, w2, gamma1, beta1, su
     first = _operand(tl.load(w1 + own * WIDTH * WIDTH + d[None, :] * WIDTH + d[:, None], mask=square, other=0.0), HALF)
     second = _operand(tl.load(w2 + member * 4 * WIDTH * WIDTH + quarter * WIDTH + d[:, None] * 4 * WIDTH + d[None, :], mask=square, other=0.0), HALF)
     bias = tl.load(b1 + own * WIDTH + d, mask=there, other=0.0)
-    sum_first, sum_second, sum_bias = tl.zeros((BD, BD), tl.float32), tl.zeros((BD, BD), tl.float32), tl.zeros((BL, BD), tl.float32)
+    sum_first, sum_second, sum_bias = tl.zeros((BD, BD), tl.float32), tl.zeros((BD, BD), tl.float32), tl.zeros((16, BD), tl.float32)
+    sixteen = tl.arange(0, 16)[:, None]
+    ones = _operand(tl.zeros((16, BL), tl.float32) + 1.0, HALF)
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
         factor = _operand(tl.load(normal1 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32) * g1[None, :] + c1[None, :], HALF)
         delta, low = tl.load(outside + at * WIDTH + place, mask=cell, other=0.0), tl.load(lifts + member * rows + row)
         hidden, slope = _gelu_and_slope(_product(factor, first, HALF) + bias[None, :])
         inside = _product(delta, second, HALF) * slope
-        sum_bias += inside * low
-        sum_first += _product(tl.trans(_operand(inside, HALF)), factor, HALF) * low
+        inside = _operand(inside, HALF)
+        sum_bias += _product(ones, inside, HALF) * low
+        sum_first += _product(tl.trans(inside), factor, HALF) * low
         sum_second += _product(tl.trans(delta), _operand(hidden, HALF), HALF) * low
     sums += part.to(tl.int64) * total_sums
     tl.store(sums + own * WIDTH * WIDTH + d[:, None] * WIDTH + d[None, :], sum_first, mask=square)
     sums += members * 4 * WIDTH * WIDTH
     tl.store(sums + member * 4 * WIDTH * WIDTH + quarter * WIDTH + d[:, None] * 4 * WIDTH + d[None, :], sum_second, mask=square)
-    tl.store(sums + members * 4 * WIDTH * WIDTH + own * WIDTH + d, tl.sum(sum_bias, axis=0), mask=there)
+    tl.store(sums + members * 4 * WIDTH * WIDTH + own * WIDTH + sixteen * 0 + d[None, :], sum_bias, mask=(sixteen == 0) & there[None, :])
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #b37df962
 def padded_size(size: int, most: int = 2**30) -> int:

@@ -439,16 +439,17 @@ def sum_rows(job: Job, mix: bool) -> None:
         slot += here
     combine(job, tops, totals, mixed, slots, mix)
 
-# %% ../../nbs/system/03c_kernels_triton.ipynb #f6aa530a
+# %% ../../nbs/system/03c_kernels_triton.ipynb #82065b83
 #| eval: false
 def combine(job: Job, tops: Tensor, totals: Tensor, mixed: Tensor | None, slots: int, mix: bool) -> None:
     "Losses and gradients of the rows; level and pull for the items' kernel."
     p, T = job.p, job.T
     job.hidden_grad = job.empty(T, job.D) if mix else None
     job.losses, job.pull, job.level, job.shift_grad = job.empty(4, job.padded)
-    _combine[(job.padded // 8,)](tops, totals, mixed, job.hidden_grad, job.losses, job.pull, job.level, job.shift_grad, p.items, job.counts, job.own, job.targets, p.weights,
-        job.scales, p.alpha, T, job.count_stride, slots, BM=8, MODE=job.mode, MIX=mix, HAS_WEIGHTS=p.weights is not None, SCALED=job.scaled, LIFT=job.lift,
-        LIFT_ITEMS=float(2**job.lift_items), SLOTS_AT_ONCE=8, num_warps=4, **job.constants)
+    rows, at_once, warps = (2, 8, 2) if T < 2048 else (4, 4, 4)         # few rows have many splits: fewer rows for each program, more splits at a time
+    _combine[(job.padded // rows,)](tops, totals, mixed, job.hidden_grad, job.losses, job.pull, job.level, job.shift_grad, p.items, job.counts, job.own, job.targets, p.weights,
+        job.scales, p.alpha, T, job.count_stride, slots, BM=rows, MODE=job.mode, MIX=mix, HAS_WEIGHTS=p.weights is not None, SCALED=job.scaled, LIFT=job.lift,
+        LIFT_ITEMS=float(2**job.lift_items), SLOTS_AT_ONCE=at_once, num_warps=warps, **job.constants)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #cca0bc1f
 #| eval: false
