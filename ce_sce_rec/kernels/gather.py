@@ -34,7 +34,7 @@ def _sort_rows(index, num_rows):
     rows = torch.arange(-shift, num_rows + 1 - shift, dtype=kind, device=index.device)
     return keys, order, torch.searchsorted(keys, rows, out_int32=len(index) < 2**31), shift
 
-# %% ../../nbs/system/03e_kernels_gather.ipynb #57ebb820
+# %% ../../nbs/system/03e_kernels_gather.ipynb #3a954443
 def _sum_rows(values, index, num_rows, skip=None, members=1, weights=None, group=1):
     "Row n of (num_rows, d): the sum of weights[p] · values[p // group] over the places p with index[p] = n; zeros where skipped or none."
     width = values.shape[1]
@@ -42,18 +42,19 @@ def _sum_rows(values, index, num_rows, skip=None, members=1, weights=None, group
     keys, order, starts, shift = _sort_rows(index, num_rows)
     if _for_triton(values, weights):
         from ce_sce_rec.kernels.triton_gather import launch_sum_rows
-        return launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip, members, group)
+        weights = None if weights is None else weights.contiguous()
+        return launch_sum_rows(values.contiguous(), weights, keys, order, starts, num_rows, shift, skip, members, group)
     weights = None if weights is None else weights[order]
     total = F.embedding_bag(order.div(group, rounding_mode="floor"), values, starts[:-1].long(), mode="sum", per_sample_weights=weights)
     if skip is not None: total.view(members, -1, width)[:, skip] = 0
     return total
 
-# %% ../../nbs/system/03e_kernels_gather.ipynb #99f44f52
+# %% ../../nbs/system/03e_kernels_gather.ipynb #de9def80
 class _SegmentSum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, index, num_rows, skip):
         ctx.save_for_backward(index); ctx.skip = skip
-        return _sum_rows(values.contiguous(), index, num_rows, skip)
+        return _sum_rows(values, index, num_rows, skip)
 
     @staticmethod
     @once_differentiable
@@ -85,12 +86,12 @@ def _check_index(index, num_rows, name):
         low, high = (int(x) for x in index.aminmax())
         if low < 0 or high >= num_rows: raise ValueError(f"index must lie in 0 … {num_rows - 1} ({name} - 1); found {low} … {high}")
 
-# %% ../../nbs/system/03e_kernels_gather.ipynb #d565b2a9
+# %% ../../nbs/system/03e_kernels_gather.ipynb #454967c4
 def _rows(weight, index):
     "The rows of a table that an index names."
     if not _for_triton(weight): return weight.index_select(0, index)
     from ce_sce_rec.kernels.triton_gather import launch_lookup
-    return launch_lookup(weight.contiguous(), index)
+    return launch_lookup(weight.contiguous(), index.contiguous())
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
@@ -140,11 +141,11 @@ def _scores(hidden, items, index, bias):
         torch.bmm(block.unsqueeze(1), embeddings.transpose(1, 2), out=out.unsqueeze(1))
     return scores if bias is None else scores.add_(bias[index])
 
-# %% ../../nbs/system/03e_kernels_gather.ipynb #61e5a64a
+# %% ../../nbs/system/03e_kernels_gather.ipynb #73cf331f
 class _GatheredScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, items, index, bias, atomic):
-        hidden, items, index = hidden.contiguous(), items.contiguous(), index.contiguous()
+        hidden, items, index, bias = (None if x is None else x.contiguous() for x in (hidden, items, index, bias))
         ctx.save_for_backward(hidden, items, index); ctx.atomic = atomic
         if not _for_triton(hidden, items, bias): return _scores(hidden, items, index, bias)
         from ce_sce_rec.kernels.triton_gather import launch_scores
