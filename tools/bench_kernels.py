@@ -87,19 +87,19 @@ def peers(N):
     ways = {}
     for kind, name in ((torch.float32, ""), (torch.bfloat16, " bf16")):
         h, E, t = data(N, kind=kind)
-        ways[f"ours{name}"] = h, E, lambda h=h, E=E: linear_cross_entropy(h, E, t), True
-        if N <= 10**6: ways[f"torch, dense{name}"] = h, E, lambda h=h, E=E: F.cross_entropy(h @ E.T, t), True
+        ways[f"ours{name}"] = h, E, lambda h=h, E=E, t=t: linear_cross_entropy(h, E, t), True
+        if N <= 10**6: ways[f"torch, dense{name}"] = h, E, lambda h=h, E=E, t=t: F.cross_entropy(h @ E.T, t), True
         if hasattr(F, "linear_cross_entropy"):
             from torch.nn import LinearCrossEntropyOptions
-            ways[f"torch, linear_cross_entropy in chunks of 512{name}"] = h, E, lambda h=h, E=E: F.linear_cross_entropy(h, E, t, options=LinearCrossEntropyOptions(batch_chunk_size=512, chunking_method=None)), False
+            ways[f"torch, linear_cross_entropy in chunks of 512{name}"] = h, E, lambda h=h, E=E, t=t: F.linear_cross_entropy(h, E, t, options=LinearCrossEntropyOptions(batch_chunk_size=512, chunking_method=None)), False
         try:
             from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
-            loss = LigerFusedLinearCrossEntropyLoss()
-            ways[f"Liger{name}"] = h, E, lambda h=h, E=E: loss(E, h, t), False
+            liger = LigerFusedLinearCrossEntropyLoss()
+            ways[f"Liger{name}"] = h, E, lambda h=h, E=E, t=t: liger(E, h, t), False
         except ImportError as e: print("Liger:", e)
         try:
             from cut_cross_entropy import linear_cross_entropy as cut
-            if kind == torch.bfloat16: ways["cut-cross-entropy, exact bf16"] = h, E, lambda h=h, E=E: cut(h, E, t, filter_eps=None), False      # its backward pass is written for 16 bits
+            if kind == torch.bfloat16: ways["cut-cross-entropy, exact bf16"] = h, E, lambda h=h, E=E, t=t: cut(h, E, t, filter_eps=None), False      # its backward pass is written for 16 bits
         except ImportError as e: print("cut-cross-entropy:", e)
     for way, (h, E, loss, graph) in ways.items():
         try: extra = extra_memory(loss, h, E); record("CE peers", step(loss, h, E), 10 if N < 10**5 else 2, graph and N <= 10**5, items=N, width=64, way=way, extra_mb=extra)

@@ -12,13 +12,21 @@ from torch import Tensor
 # %% auto #0
 __all__ = ['ranks_in_rows']
 
-# %% ../../nbs/system/03d2_kernels_triton_ranks.ipynb #25a82dbd
+# %% ../../nbs/system/03d2_kernels_triton_ranks.ipynb #acf56cdb
 try:
     import triton
     from triton import language as tl
 except ImportError:
     triton = tl = None
-from ce_sce_rec.kernels.triton_blocks import jit, span
+
+# %% ../../nbs/system/03d2_kernels_triton_ranks.ipynb #d1973df1
+jit = triton.jit if triton else lambda kernel: kernel
+
+def _count(start, stop, step=1):
+    "`tl.range` under Triton's interpreter, whose tensors of one number numpy no longer takes for a number (from numpy 2.4 on)."
+    return range(*(int(x.handle.data.item()) if hasattr(x, "handle") else int(x) for x in (start, stop, step)))
+
+span = tl.range if triton and os.environ.get("TRITON_INTERPRET") != "1" else _count
 
 # %% ../../nbs/system/03d2_kernels_triton_ranks.ipynb #f80383f2
 @jit
