@@ -48,7 +48,7 @@ class Evidence:
             r = self.rows; return r[(r.backbone == c.backbone) & (r.loss == c.loss) & (r.dataset == c.dataset)]
         return self.rows[:0]
 
-# %% ../nbs/system/15e_claims.ipynb #53e8558e
+# %% ../nbs/system/15e_claims.ipynb #c0104600
 def our_evidence(results: str | Path = "") -> Evidence:
     "The committed results."
     masking = results_directory(results)/"masking.csv"
@@ -74,11 +74,13 @@ def authors_evidence(results: str | Path = "") -> Evidence:
     return Evidence(runs.assign(seconds_per_epoch=runs["train_seconds_per_epoch"], setting="as logged"), committed_floors(results), authors=True)
 
 def _with_speed(rows):
-    "Seconds of training for each epoch, and under which conditions they were measured: only equal conditions compare."
+    "Seconds of training for each epoch, a seed's share, and under which conditions they were measured: only equal conditions compare, and a run that shared its device with others measured nothing."
     if not len(rows): return rows
     column = lambda name: rows[name].astype(str) if name in rows else pd.Series("", index=rows.index)
-    return rows.assign(seconds_per_epoch=rows["train_seconds"] / rows["epochs"],
-                       setting=column("device") + " " + column("torch") + " " + column("ce_sce_rec") + " " + column("commit") + " " + column("runs_at_once"))
+    number = lambda name: rows[name].fillna(1) if name in rows else pd.Series(1, index=rows.index)
+    seconds = rows["train_seconds"] / rows["epochs"] / number("members")
+    return rows.assign(seconds_per_epoch=seconds.where(number("runs_at_once") == 1),
+                       setting=column("device") + " " + column("torch") + " " + column("ce_sce_rec") + " " + column("commit") + " " + column("members"))
 
 # %% ../nbs/system/15e_claims.ipynb #e3b5abed
 @dataclass(frozen=True)
