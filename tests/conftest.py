@@ -12,7 +12,8 @@ COUNTS = {"passed": 0, "failed": 0, "skipped": 0}
 
 def pages():
     "All notebooks of the site, in reading order."
-    return [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if not any(part.startswith((".", "_")) for part in p.relative_to(ROOT).parts)]
+    def written(part): return part.startswith((".", "_")) or part in ("output", "runs")       # what a notebook that was run in place has left there
+    return [p for p in sorted((ROOT / "nbs").rglob("*.ipynb")) if not any(map(written, p.relative_to(ROOT).parts))]
 
 
 @pytest.fixture(scope="session")

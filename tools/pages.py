@@ -51,7 +51,7 @@ def listed(entries: list | None = None, trail: tuple = ()) -> list[tuple[str, tu
 def notebooks() -> list[str]:
     "All notebooks that are pages, as paths below nbs/."
     found = (p.relative_to(NBS) for p in sorted(NBS.rglob("*.ipynb")))
-    return [p.as_posix() for p in found if not any(part.startswith((".", "_")) for part in p.parts)]
+    return [p.as_posix() for p in found if not any(part.startswith((".", "_")) or part in ("output", "runs") for part in p.parts)]      # notebooks run in place leave the last two
 
 
 def output_name(page: str) -> str:
