@@ -27,7 +27,7 @@ def copy(tmp_path_factory):
     "A copy of the sources in which nbdev may write."
     target = tmp_path_factory.mktemp("copy") / "ce_sce_rec"
     for name in ("nbs", "ce_sce_rec"):
-        shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
+        shutil.copytree(ROOT / name, target / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "output", "runs"))
     for name in ("settings.ini", "setup.py", "pyproject.toml", "_quarto.yml", "README.md", "MANIFEST.in", "LICENSE", "constraints.txt", "CITATION.cff", "CHANGELOG.md"):
         shutil.copy(ROOT / name, target / name)
     return target
@@ -172,6 +172,30 @@ def test_committed_results_have_their_columns(dataset):
     for column in ["backbone", "loss", "dataset", "seed", "best_epoch", "valid_ndcg@10", *metrics, "seconds", "device", "torch", "commit"]:
         assert column in table and table[column].notna().all(), column
     assert not table.duplicated(["backbone", "loss", "dataset", "seed"]).any()
+
+
+@pytest.mark.parametrize("dataset", ["beauty", "yelp"])
+def test_committed_results_tell_one_story(dataset):
+    "A run's row, its users' ranks, its curve and its evaluation under both policies come from one training."
+    import numpy as np
+    import pandas as pd
+    from ce_sce_rec.grids import committed_evidence
+    from ce_sce_rec.inference import RANK_CAP
+    results = ROOT / "nbs" / "results"
+    both = {name: pd.concat([pd.read_csv(results / f"{dataset}{part}{name}.csv") for part in ("", "_ablations")], ignore_index=True) for name in ("", "_curves")}
+    rows, curves = both[""].set_index("run"), both["_curves"]
+    assert rows.index.is_unique and not curves.duplicated(["run", "epoch"]).any() and set(curves.run) == set(rows.index)
+    peak = curves.loc[curves.groupby("run")["valid_ndcg@10"].idxmax()].set_index("run").loc[rows.index]
+    rounding = 1.01e-6                  # two numbers of six digits
+    assert (peak["valid_ndcg@10"] - rows["valid_ndcg@10"]).abs().max() < rounding and (peak["epoch"] == rows["best_epoch"]).all()
+    users = committed_evidence(dataset)
+    assert set(users.runs) == set(rows.index)
+    ranks = np.asarray(users.ranks)
+    gain = np.where(ranks < RANK_CAP, 1 / np.log2(1 + ranks.astype(float)), 0).mean(1)          # a rank beyond 10 is capped at 11 and gains nothing
+    assert np.abs(gain - rows.loc[list(users.runs), "test_ndcg@10"]).max() < rounding
+    masking = pd.read_csv(results / "masking.csv").query("dataset == @dataset and part == 'all'").set_index("run")
+    published = masking[masking.masked == (dataset == "beauty")]                                # the papers' policy
+    assert len(published) and (published["test_ndcg@10"] - rows.loc[published.index, "test_ndcg@10"]).abs().max() < rounding
 
 
 def test_nothing_personal_in_the_tree():
