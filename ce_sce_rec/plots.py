@@ -14,7 +14,7 @@ from .files import atomic_write
 
 # %% auto #0
 __all__ = ['LOSS_NAMES', 'LOSS_COLOURS', 'BACKBONE_NAMES', 'FRAME_COLOUR', 'ANSWER_COLOURS', 'metric_name', 'set_style',
-           'plot_learning_curves', 'draw_frame', 'plot_final_values', 'shades', 'plot_over', 'plot_groups',
+           'plot_learning_curves', 'draw_frame', 'plot_final_values', 'shades', 'plot_over', 'say_empty', 'plot_groups',
            'plot_differences', 'save_figure']
 
 # %% ../nbs/system/01_plots.ipynb #27a3dcb2
@@ -88,7 +88,7 @@ def plot_final_values(
     ax.grid(axis="x", visible=False)
     return ax
 
-# %% ../nbs/system/01_plots.ipynb #d7dc5e2d
+# %% ../nbs/system/01_plots.ipynb #4813b139
 def shades(loss: str, n: int) -> list:
     "`n` shades of a loss's colour, light to full, for series that differ in a setting only."
     return sns.light_palette(LOSS_COLOURS[loss], n_colors=n + 2)[2:]
@@ -106,6 +106,7 @@ def plot_over(
 ) -> plt.Axes:
     "Draw means over a setting with their intervals, one line for each series."
     if ax is None: _, ax = plt.subplots(figsize=(6.4, 4))
+    if not summary["mean"].notna().any(): ax.set(xticks=[], yticks=[], **labels); return say_empty(ax)
     colours, names = {**LOSS_COLOURS, **(colours or {})}, {**LOSS_NAMES, **(names or {})}
     for name, rows in (summary.groupby(series, sort=False) if series else [(None, summary)]):
         rows, colour = rows.sort_values(x), colours.get(name, "#0072B2")
@@ -114,7 +115,12 @@ def plot_over(
     if log: ax.set_xscale("log")
     draw_frame(ax, frame)
     ax.set(**labels)
-    if series and len(summary): ax.legend()
+    if series and summary[series].nunique() > 1: ax.legend()
+    return ax
+
+def say_empty(ax: plt.Axes) -> plt.Axes:
+    "Write into a panel that there are no runs for it."
+    ax.text(0.5, 0.5, "no runs yet", transform=ax.transAxes, ha="center", va="center", color="#6B6B6B")
     return ax
 
 # %% ../nbs/system/01_plots.ipynb #597bf20a
@@ -126,7 +132,7 @@ def _dots_with_intervals(ax, places, rows, colour, marker="o"):
     for some, face in ((known, colour), (~known, "white")):
         ax.plot(places[some], rows["mean"][some], marker, color=colour, mfc=face, ms=6, zorder=4)
 
-# %% ../nbs/system/01_plots.ipynb #5872505e
+# %% ../nbs/system/01_plots.ipynb #801ed8aa
 def plot_groups(
     summary: pd.DataFrame,              # columns: `group`, `series`, mean, low, high
     group: str = "backbone",
@@ -146,6 +152,7 @@ def plot_groups(
     draw_frame(ax, frame)
     ax.set(xticks=range(len(groups)), xticklabels=[BACKBONE_NAMES.get(g, g) for g in groups], xlim=(-0.6, max(len(groups), 1) - 0.4), **labels)
     ax.grid(axis="x", visible=False)
+    if not summary["mean"].notna().any(): return say_empty(ax)
     if len(kinds): ax.legend(loc="lower left", ncols=2)
     return ax
 
