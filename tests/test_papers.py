@@ -1,10 +1,14 @@
 """Every table and figure of the papers: each notebook runs from the committed results in seconds, and one of them trains."""
+import ast
+import json
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 from conftest import ROOT
+
+from ce_sce_rec.experiments import parameters_of
 
 RESULTS = str(ROOT / "nbs" / "results")
 TEMPLATES = sorted(p.stem for p in (ROOT / "nbs" / "experiments").glob("*.ipynb") if p.stem not in ("compare_losses", "reproduce_all"))
@@ -20,6 +24,15 @@ def run(*words, cwd):
 
 def test_there_is_a_notebook_for_each_item():
     assert TEMPLATES == sorted(ITEMS)
+
+
+@pytest.mark.parametrize("name", [*TEMPLATES, "compare_losses", "reproduce_all"])
+def test_every_parameter_can_be_set(name):
+    "papermill passes over a line that it cannot read, one with a second equals sign in its comment for instance."
+    (cell,) = [c for c in json.loads((ROOT / "nbs" / "experiments" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"] if "parameters" in c["metadata"].get("tags", [])]
+    assigned = [node.target.id for node in ast.parse("".join(cell["source"])).body]
+    known = parameters_of(name)
+    assert assigned == list(known) and all(p.help for p in known.values())
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
