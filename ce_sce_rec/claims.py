@@ -170,7 +170,7 @@ def _finding_row(c, p):
     return {"name": c.name, "dataset": c.dataset, "metric": c.metric, "first": c.first, "second": c.second, "difference": d.value, "low": d.low, "high": d.high,
             "p": d.p, "holm": p, "basis": d.basis if c.difference else "", "margin": math.nan if margin is None else margin, "answer": answer}
 
-# %% ../nbs/system/15e_claims.ipynb #0faedb0b
+# %% ../nbs/system/15e_claims.ipynb #275dd93c
 def _counts(finding: Finding) -> str:
     "How the comparisons came out, in words."
     n = finding.comparisons["answer"].value_counts()
@@ -184,11 +184,12 @@ def finding_report(finding: Finding) -> Report:
     "The comparisons as a table."
     t, number = finding.comparisons, lambda v, sign="": "" if math.isnan(v) else (f"{v:{sign}.4f}" if abs(v) < 10 else f"{v:{sign}.0f}").replace("-", "−")
     interval = [f"[{number(l, '+')}, {number(h, '+')}]" if not math.isnan(l) else "" for l, h in zip(t.low, t.high)]
-    text = pd.DataFrame({"metric": t.metric.map(_metric), "first": t["first"].map(number), "second": t.second.map(number), "difference": [number(v, "+") for v in t.difference], "95 % interval": interval,
-                         "p (Holm)": ["" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in t.holm], "basis": t.basis, "answer": t.answer})
+    text = pd.DataFrame({"answer": t.answer, "difference": [number(v, "+") for v in t.difference], "95 % interval": interval, "p (Holm)": ["" if math.isnan(p) else f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in t.holm],
+                         "metric": t.metric.map(_metric), "first": t["first"].map(number), "second": t.second.map(number), "basis": t.basis})
+    if t.metric.nunique() == 1: text = text.drop(columns="metric").rename(columns={"difference": f"difference in {_metric(t.metric.iloc[0])}"})
     text.index = pd.MultiIndex.from_arrays([t.dataset.map(lambda d: DATASET_NAMES.get(d, d)), t.name], names=[None, None])
     text.index = [f"{a}: {b}" for a, b in text.index]
-    text.index = [f"{n} ({m})" if text.index.tolist().count(n) > 1 else n for n, m in zip(text.index, text.metric)]
+    text.index = [f"{n} ({m})" if text.index.tolist().count(n) > 1 else n for n, m in zip(text.index, t.metric.map(_metric))]
     marks = pd.DataFrame("", index=text.index, columns=text.columns); marks["answer"] = ["best" if a in ("yes", "no") else "missing" for a in t.answer]
     return Report(text, t.assign(claim=finding.claim.name, authors=finding.authors), sentence_of(finding), (), marks)
 
