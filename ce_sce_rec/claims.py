@@ -29,7 +29,7 @@ __all__ = ['CLAIMS', 'Evidence', 'our_evidence', 'store_evidence', 'authors_evid
            'unbiased_alpha_above_100', 'epochs_to_half', 'nce_starts_slowly', 'nce_c_10_is_faster',
            'sasrec_plus_above_p5', 'ce_above_pairwise_at_equal_budget', 'ce_above_pairwise_masked_or_kept', 'judge_all']
 
-# %% ../nbs/system/15e_claims.ipynb #4ee089c2
+# %% ../nbs/system/15e_claims.ipynb #a20fa978
 @dataclass
 class Evidence:
     "What claims are judged by."
@@ -39,11 +39,14 @@ class Evidence:
     curves_of: Callable[[list], pd.DataFrame] = lambda cells: pd.DataFrame()
     masking: pd.DataFrame = field(default_factory=pd.DataFrame)
     authors: bool = False
+    known: dict = field(default_factory=dict, init=False, repr=False)       # cells that were looked up and differences by users: several claims and figures ask for the same
 
     def of(self, c: Cell) -> pd.DataFrame:
         "The rows of a cell: by settings for ours; the authors' are found by name, if the cell has the published settings."
         if isinstance(c, Unavailable) and not self.authors: return self.rows[:0]
-        if not self.authors: return find_rows([c], self.rows, range(100))[0]
+        if not self.authors:
+            if c not in self.known: self.known[c] = find_rows([c], self.rows, sorted(self.rows["seed"].unique()) if len(self.rows) else ())[0]
+            return self.known[c]
         if isinstance(c, Unavailable) or published_cell(c):
             r = self.rows; return r[(r.backbone == c.backbone) & (r.loss == c.loss) & (r.dataset == c.dataset)]
         return self.rows[:0]
@@ -82,7 +85,7 @@ def _with_speed(rows):
     return rows.assign(seconds_per_epoch=seconds.where(number("runs_at_once") == 1),
                        setting=column("device") + " " + column("torch") + " " + column("ce_sce_rec") + " " + column("commit") + " " + column("members"))
 
-# %% ../nbs/system/15e_claims.ipynb #e3b5abed
+# %% ../nbs/system/15e_claims.ipynb #f42a7960
 @dataclass(frozen=True)
 class Comparison:
     "First against second in one metric; `difference` is None where something is missing."
@@ -100,13 +103,16 @@ def compare(evidence: Evidence, name: str, first: Cell, second: Cell, metric: st
     if metric == "seconds_per_epoch": a, b = _same_conditions(a, b)
     a, b = (x[x[metric].notna()] if metric in x else x[:0] for x in (a, b))
     if not len(a) or not len(b): return Comparison(name, first.dataset, metric, None, margin=margin)
-    return Comparison(name, first.dataset, metric, _difference(evidence.users(first.dataset), a, b, metric), a[metric].mean(), b[metric].mean(), margin)
+    return Comparison(name, first.dataset, metric, _difference(evidence, first.dataset, a, b, metric), a[metric].mean(), b[metric].mean(), margin)
 
-def _difference(users, a, b, metric):
+def _difference(evidence, dataset, a, b, metric):
     "By users where every run's ranks are there, else by seeds."
+    users = evidence.users(dataset)
     named = metric.startswith("test_") and users is not None and all("run" in x and x["run"].isin(users.runs).all() for x in (a, b))
     if not named: return difference_of_means(a[metric], b[metric])
-    return paired_bootstrap(users.values(list(a["run"]), metric.removeprefix("test_")), users.values(list(b["run"]), metric.removeprefix("test_")))
+    asked = dataset, tuple(a["run"]), tuple(b["run"]), metric
+    if asked not in evidence.known: evidence.known[asked] = paired_bootstrap(*(users.values(runs, metric.removeprefix("test_")) for runs in asked[1:3]))
+    return evidence.known[asked]
 
 def _same_conditions(a, b):
     "The rows of both that were measured under one setting, the most frequent common one."
