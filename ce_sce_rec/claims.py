@@ -176,7 +176,7 @@ def _finding_row(c, p):
     return {"name": c.name, "dataset": c.dataset, "metric": c.metric, "first": c.first, "second": c.second, "difference": d.value, "low": d.low, "high": d.high,
             "p": d.p, "holm": p, "basis": d.basis if c.difference else "", "margin": math.nan if margin is None else margin, "answer": answer}
 
-# %% ../nbs/system/15e_claims.ipynb #275dd93c
+# %% ../nbs/system/15e_claims.ipynb #c034fe64
 def _counts(finding: Finding) -> str:
     "How the comparisons came out, in words."
     n = finding.comparisons["answer"].value_counts()
@@ -199,6 +199,7 @@ def finding_report(finding: Finding) -> Report:
     marks = pd.DataFrame("", index=text.index, columns=text.columns); marks["answer"] = ["best" if a in ("yes", "no") else "missing" for a in t.answer]
     return Report(text, t.assign(claim=finding.claim.name, authors=finding.authors), sentence_of(finding), (), marks)
 
+# %% ../nbs/system/15e_claims.ipynb #43b99208
 def finding_figure(finding: Finding, ax=None):
     "The comparisons as differences in percent of the second."
     t, scale = finding.comparisons, 100 / finding.comparisons["second"].abs()
