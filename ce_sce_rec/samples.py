@@ -16,7 +16,7 @@ from .errors import DeviceError, check_name
 from .negatives import SeenItems
 
 # %% auto #0
-__all__ = ['SAMPLE_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'EveryPrefix', 'MaskedItems']
+__all__ = ['SAMPLE_SCHEMES', 'TOKEN_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'EveryPrefix', 'MaskedItems']
 
 # %% ../nbs/system/08_samples.ipynb #6356ec49
 def windows(
@@ -77,8 +77,8 @@ class Batch(NamedTuple):
     users: Int[Tensor, "*members targets"]      # user of each target
     real: Bool[Tensor, "*members targets"]      # False where a target only fills up the shape
     sequences: Int[Tensor, "*members rows length"] | None = None    # inputs, 0 where padded
-    cells: Int[Tensor, "*members targets"] | None = None            # place of each target in the flattened (rows × length) grid; None: one target for each row, at its end
-    tokens: Tokens | None = None                # instead of sequences: one token for each target
+    cells: Int[Tensor, "*members targets"] | None = None            # place of each target in the flattened (rows × length) grid, or among the tokens; None: one target at the end of each row, or for each token
+    tokens: Tokens | None = None                # instead of sequences
 
     def weights(self) -> Float[Tensor, "*members targets"]:      # float64
         "Weights that make a sum over targets the mean over the real ones."
@@ -137,8 +137,9 @@ class EveryPrefix:
     def __init__(self, data: DeviceData, length: int, padding: str = "left",
         least: int = 2,             # shortest prefix, target included; a user with a shorter history gives it whole
         cut: bool = False,          # whether the training sequence is cut to its last `length` items first
+        tokens: bool = False,       # whether the prefixes are laid end to end
     ):
-        self.data, self.length, self.padding = data, length, padding
+        self.data, self.length, self.padding, self.tokens = data, length, padding, tokens
         start, stop = data.split.interactions.offsets[:-1], data.split.train_stop
         first = np.maximum(start, stop - length) if cut else start
         target = np.maximum(np.minimum(first + least - 1, stop - 1), first + 1)     # place of a user's first target
@@ -150,16 +151,39 @@ class EveryPrefix:
     def __len__(self) -> int: return self.num_targets
     def size(self, rows, keys=None): return (rows < len(self)).sum(-1)
 
+    def room(self, rows: Int[Tensor, "*batches rows"], keys: Int[Tensor, "*batches"] | None = None) -> Int[Tensor, "*batches"]:
+        "What a batch needs room for: its tokens, or its targets."
+        return self.places(rows)[2].sum(-1) if self.tokens else self.size(rows)
+
+    def places(self, rows: Int[Tensor, "*any"]) -> tuple[Int[Tensor, "*any"], Int[Tensor, "*any"], Int[Tensor, "*any"]]:
+        "User and target's position of each sample, and how many items before it are shown; none for fillers."
+        real = rows < len(self)
+        rows = torch.where(real, rows, 0)
+        users = torch.searchsorted(self.ends, rows, right=True)
+        place = self.target[users] + rows - self.before[users]
+        return users, place, torch.where(real, (place - self.first[users]).clamp(max=self.length), 0)
+
 # %% ../nbs/system/08_samples.ipynb #a3d5f950
 @patch
 def batch(self: EveryPrefix, rows: Int[Tensor, "*members rows"], capacity: int | None = None, keys: Int[Tensor, "*members"] | None = None) -> Batch:
-    "The samples of the given numbers as one batch; `capacity` and `keys` are not used."
-    d, real = self.data, rows < len(self)
-    rows = torch.where(real, rows, 0)
-    users = torch.searchsorted(self.ends, rows, right=True)
-    place = self.target[users] + rows - self.before[users]
-    sequences = windows(d.items, torch.where(real, self.first[users], place), place, self.length, self.padding)
-    return Batch(torch.where(real, d.items[place] - 1, 0), users, real, sequences)
+    "The samples of the given numbers as one batch; `capacity` is the number of tokens to make room for, `keys` are not used."
+    d, real, (users, place, lengths) = self.data, rows < len(self), self.places(rows)
+    targets = torch.where(real, d.items[place] - 1, 0)
+    if not self.tokens: return Batch(targets, users, real, windows(d.items, place - lengths, place, self.length, self.padding))
+    return Batch(targets, users, real, None, *self.laid_end_to_end(place, lengths, capacity))
+
+@patch
+def laid_end_to_end(self: EveryPrefix, place: Int[Tensor, "*members rows"], lengths: Int[Tensor, "*members rows"], capacity: int | None) -> tuple[Int[Tensor, "*members rows"], Tokens]:
+    "Where each prefix ends, and the tokens of all."
+    ends = lengths.cumsum(-1)
+    if capacity is None: capacity = int(ends[..., -1].max())
+    t = torch.arange(capacity, device=place.device).expand(*place.shape[:-1], -1).contiguous()
+    row = torch.searchsorted(ends, t, right=True).clamp(max=place.shape[-1] - 1)
+    of_row = lambda x: x.gather(-1, row)
+    real, length = t < ends[..., -1:], of_row(lengths)
+    own = torch.where(real, t - of_row(ends) + length, 0)               # 0 … length-1 within each prefix
+    position = torch.where(real, of_row(place) - length + own, 0)
+    return (ends - 1).clamp(min=0), Tokens(torch.where(real, self.data.items[position], 0), own, torch.where(real, length, 1))
 
 # %% ../nbs/system/08_samples.ipynb #1c0d6023
 SAMPLE_SCHEMES: dict[str, Callable] = {
@@ -168,6 +192,7 @@ SAMPLE_SCHEMES: dict[str, Callable] = {
     "prefixes of the last items": partial(EveryPrefix, cut=True),
     "prefixes from five items on": partial(EveryPrefix, least=5),
 }
+TOKEN_SCHEMES = set(SAMPLE_SCHEMES)     # those that take `tokens`
 
 # %% ../nbs/system/08b_masked_items.ipynb #7bc6d134
 from .errors import SettingError

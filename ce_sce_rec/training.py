@@ -29,7 +29,7 @@ from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, number_dropouts, stack
 from .losses import RankingLoss
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
-from .samples import SAMPLE_SCHEMES, Batch, DeviceData, resolve_device
+from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
 # %% auto #0
 __all__ = ['PRECISIONS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
@@ -124,7 +124,7 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
 def make_samples(backbone: Backbone, data: DeviceData):
     "The samples that this backbone is trained on, see `SAMPLE_SCHEMES`."
     scheme = SAMPLE_SCHEMES[check_name("sample scheme", backbone.samples, SAMPLE_SCHEMES)]
-    options = {"tokens": True} if backbone.knows_tokens and backbone.samples == "every position" else {}
+    options = {"tokens": True} if backbone.knows_tokens and backbone.samples in TOKEN_SCHEMES else {}
     samples = scheme(data, backbone.max_length, backbone.padding, **options, **backbone.sample_options())
     if not len(samples): raise SettingError("there is nothing to train on: no user has two training items")
     return samples
@@ -158,6 +158,7 @@ def make_room(self: Trainer) -> None:
     self.step_number, self.place = self.counters.split(1)
     self.losses_of_steps = zeros(E, self.steps, dtype=torch.float64, device=device)
     self.sizes = zeros(E, self.steps, dtype=torch.int64, device=device)     # targets of each batch
+    self.rooms = torch.zeros_like(self.sizes)                               # and what it needs room for, see the samples
     self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
     self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
     self.graphs, self.warm, self.unrecorded, self.pool = {}, set(), set(), None
@@ -180,6 +181,7 @@ def draw_epoch(self: Trainer) -> None:
         of_steps = fold_in(key.expand(self.steps, -1), torch.arange(self.steps, device=self.device).unsqueeze(1))
         keys.copy_(fold_in(of_steps.unsqueeze(1).expand_as(keys), torch.arange(keys.shape[1], device=self.device).unsqueeze(1)))
     self.sizes.copy_(self.samples.size(self.order, self.keys[:, 0].T))
+    self.rooms.copy_(self.samples.room(self.order, self.keys[:, 0].T) if hasattr(self.samples, "room") else self.sizes)
 
 @patch
 def carry_out(self: Trainer, name, work: Callable[[], None]) -> None:
@@ -208,7 +210,7 @@ def steps_at_once(self: Trainer) -> int:
 
 @patch
 def lay_out(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
-    "Make the batches of `steps` steps from number `first` on, with room for so many targets each."
+    "Make the batches of `steps` steps from number `first` on, with room for so many targets or tokens each."
     if not self.recording: return self.made_batches(first, steps, room)
     if room not in self.laid_out: self.laid_out[room] = self.memory_for(room)
     laid = self.laid_out[room]
@@ -230,7 +232,7 @@ def made_batches(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
 
 @patch
 def memory_for(self: Trainer, room: int) -> LaidOut:
-    "Memory for the batches of a stretch with room for so many targets each; nothing is in it yet."
+    "Memory for the batches of a stretch with room for so many targets or tokens each; nothing is in it yet."
     one = self.made_batches(0, 1, room)
     whole = lambda x: x.new_empty(x.shape[0], self.stretch, *x.shape[2:])
     return LaidOut(one.shapes.map(lambda x: x.new_empty(()).expand(x.shape)), whole(one.integers), whole(one.weights))
@@ -266,10 +268,12 @@ def autocast(self: Trainer):
 # %% ../nbs/system/13_training.ipynb #fb3bb35a
 def hidden_states(backbone: Backbone, batch: Batch) -> Float[Tensor, "*members targets width"]:
     "The state that predicts each target of a batch."
-    if batch.tokens is not None: return backbone.token_states(batch.tokens)
-    arguments = (batch.sequences, batch.users) if backbone.needs_users else (batch.sequences,)
-    if batch.cells is None: return backbone.last_state(*arguments)
-    states = backbone(*arguments).flatten(-3, -2)
+    if batch.tokens is not None: states = backbone.token_states(batch.tokens)
+    else:
+        arguments = (batch.sequences, batch.users) if backbone.needs_users else (batch.sequences,)
+        if batch.cells is None: return backbone.last_state(*arguments)
+        states = backbone(*arguments).flatten(-3, -2)
+    if batch.cells is None: return states
     return states.gather(-2, batch.cells.unsqueeze(-1).expand(*batch.cells.shape, states.shape[-1]))
 
 @patch
@@ -292,10 +296,10 @@ def train_epoch(self: Trainer) -> list[float]:
     with self.training_precision():
         torch.manual_seed(stream_seed(self.seeds[0], "dropout", epoch))         # for layers that know no keys
         self.plan_epoch(epoch)
-        with self.turn_released(): sizes = self.sizes.cpu()
+        with self.turn_released(): sizes, rooms = self.sizes.cpu(), self.rooms.cpu()
         self.step_number.zero_()
         for first in range(0, self.steps, self.stretch):
-            part = sizes[:, first:first + self.stretch]
+            part = rooms[:, first:first + self.stretch]
             self.run_steps(self.lay_out(first, part.shape[1], self.room_for(int(part.max()))), part.shape[1])
     if self.recording and epoch < self.epochs: self.plan_epoch(epoch + 1)
     with self.turn_released(): losses = self.losses_of_steps.cpu()
@@ -510,7 +514,7 @@ def room_for(self: Trainer, targets: int) -> int:
 @patch
 def run_steps(self: Trainer, laid: LaidOut, steps: int) -> None:
     "Compute the steps whose batches are laid out: recorded, if steps of this shape can be."
-    name = "step", laid.weights.shape
+    name = "step", laid.integers.shape, laid.weights.shape
     while steps and name not in self.graphs: self.carry_out(name, lambda: self.step(laid)); steps -= 1
     if not steps: return
     with self.turn_released():
