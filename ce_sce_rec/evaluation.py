@@ -112,6 +112,10 @@ def rank_targets(
     watch: Callable[[Float[Tensor, "rows items"]], None] | None = None,     # is shown every chunk of scores, after masking
 ) -> Int[Tensor, "evaluated"]:          # on the CPU
     "Exact rank of every target of one part of the split."
+    return _on_the_host(_ranks(score, data, part, masked, scores_at_once, watch))
+
+def _ranks(score, data, part, masked, scores_at_once=None, watch=None):
+    "`rank_targets` without waiting for the device."
     budget = scores_at_once or SCORES_AT_ONCE[data.device.type]
     ranks = []
     for rows, targets, seen in _rank_plan(data, part, masked, max(1, budget // data.num_items)):
@@ -119,7 +123,11 @@ def rank_targets(
         if masked: scores[seen] = -torch.inf
         ranks.append(ranks_in_rows(scores, targets))
         if watch: watch(scores)
-    ranks = torch.cat(ranks).cpu()
+    return torch.cat(ranks)
+
+def _on_the_host(ranks):
+    "The ranks on the CPU; a rank of 0 stands for NaN among the scores."
+    ranks = ranks.cpu()
     if bool((ranks < 1).any()): raise ValueError("scores contain NaN: a model that gives NaN has no ranking")
     return ranks
 
@@ -281,7 +289,8 @@ def evaluate_members(
     with _for_evaluation(ensemble):
         states, table, bias = history_states(ensemble, data, part), ensemble.item_table(), ensemble.item_bias()
         def scores(e): return lambda rows: _member_scores(states[e, rows[0]:rows[-1] + 1], table[e], None if bias is None else bias[e])
-        return [_evaluate(scores(e), data, part, masked, None, None) for e in (range(len(table)) if wanted is None else wanted)]
+        ranks = _on_the_host(torch.stack([_ranks(scores(e), data, part, masked) for e in (range(len(table)) if wanted is None else wanted)]))
+        return [_evaluation(own, data, part, masked) for own in ranks]
 
 def _member_scores(states, table, bias):
     return states @ table.T if bias is None else torch.addmm(bias, states, table.T)
@@ -291,7 +300,10 @@ def _evaluate(score, data, part, masked, scores_at_once, top):
     "Ranks, what is known of the targets, and the first `top` items if they are wanted."
     kept = None if top is None else TopItems(top, data.num_items)
     ranks = rank_targets(score, data, part, masked, scores_at_once, kept)
-    return Evaluation(ranks, data.split.users_of(part), part, masked, data.split.repeated_targets(part), kept and torch.cat(kept.chunks))
+    return _evaluation(ranks, data, part, masked, kept and torch.cat(kept.chunks))
+
+def _evaluation(ranks, data, part, masked, top=None):
+    return Evaluation(ranks, data.split.users_of(part), part, masked, data.split.repeated_targets(part), top)
 
 def _checked(scores, rows, items):
     "An external scorer's result as a tensor of its own, with its shape checked."

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import io
 import math
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,9 @@ def difference_of_means(
     value = float(a.mean() - b.mean())
     if len(a) < 2 or (b.ndim and len(b) < 2): return Difference(value)
     if a.std() == 0 and (b.ndim == 0 or b.std() == 0): return Difference(value, value, value, float(value == 0))
-    test = stats.ttest_ind(a, b, equal_var=False) if b.ndim else stats.ttest_1samp(a, b)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Precision loss occurred", RuntimeWarning)       # one side may well be the same for every seed, as epochs are
+        test = stats.ttest_ind(a, b, equal_var=False) if b.ndim else stats.ttest_1samp(a, b)
     shift = 0.0 if b.ndim else float(b)
     low, high = (float(v) - shift for v in test.confidence_interval(level))
     return Difference(value, low, high, float(test.pvalue))

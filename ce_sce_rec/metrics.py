@@ -75,6 +75,7 @@ def ranking_metrics(
 ) -> dict[str, float]:                  # {"hr@1": …, "ndcg@1": …, "mrr@1": …, …}
     "Mean hit rate, NDCG and MRR over users at each cut-off; an empty `rank` raises `ValueError`."
     if torch.as_tensor(rank).numel() == 0: raise ValueError("rank is empty: there is no user to average over")
-    rank = _as_rank(rank)
-    values = {"hr": torch.ones_like(rank), "ndcg": ndcg(rank), "mrr": mrr(rank)}
-    return {f"{name}@{k}": _cut(value, rank, k).mean().item() for k in ks for name, value in values.items()}
+    rank, shown = _as_rank(rank), torch.arange(1, max(ks) + 1)
+    times = torch.bincount(rank.clamp(max=max(ks) + 1).long().cpu(), minlength=max(ks) + 2)[1:-1].double()      # how often each rank was reached
+    values = {"hr": torch.ones_like(times), "ndcg": ndcg(shown), "mrr": mrr(shown)}
+    return {f"{name}@{k}": (times[:k] @ value[:k]).item() / rank.numel() for k in ks for name, value in values.items()}

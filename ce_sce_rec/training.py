@@ -10,6 +10,7 @@ import time
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Callable, NamedTuple
@@ -161,7 +162,7 @@ def make_room(self: Trainer) -> None:
     self.rooms = torch.zeros_like(self.sizes)                               # and what it needs room for, see the samples
     self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
     self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
-    self.graphs, self.warm, self.unrecorded, self.pool = {}, set(), set(), None
+    self.graphs, self.warm, self.unrecorded, self.pool, self.streams = {}, set(), set(), None, []
 
 # %% ../nbs/system/13_training.ipynb #08b5d824
 @patch
@@ -284,8 +285,20 @@ def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"]
     bias, keys = self.model.item_bias(), keys.unbind(1)
     parts = zip(self.losses, split(hidden), split(self.model.item_table()), split(batch.targets), keys, split(batch.users), split(weights),
                 [None] * len(keys) if bias is None else split(bias))
-    return torch.stack([loss(h, table, targets, KeyedGenerator(key[0], key[1:].unbind(0)), seen=self.seen, users=users, weights=w, bias=b)
-                        for loss, h, table, targets, key, users, w, b in parts])
+    def of_member(loss, h, table, targets, key, users, w, b): return loss(h, table, targets, KeyedGenerator(key[0], key[1:].unbind(0)), seen=self.seen, users=users, weights=w, bias=b)
+    return torch.stack(self.side_by_side([partial(of_member, *own) for own in parts]))
+
+@patch
+def side_by_side(self: Trainer, works: list[Callable[[], Tensor]]) -> list[Tensor]:
+    "What some independent works return; where steps are recorded, each runs on a stream of its own, and so does its backward pass."
+    if not self.recording or len(works) == 1: return [work() for work in works]
+    if not self.streams: self.streams = [torch.cuda.Stream(self.device) for _ in works]
+    here, results = torch.cuda.current_stream(self.device), []
+    for stream, work in zip(self.streams, works):
+        stream.wait_stream(here)
+        with torch.cuda.stream(stream): results.append(work())
+    for stream in self.streams: here.wait_stream(stream)
+    return results
 
 # %% ../nbs/system/13_training.ipynb #8f6ff751
 @patch
