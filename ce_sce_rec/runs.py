@@ -280,7 +280,7 @@ def _alive(pid):
 
 # %% ../nbs/system/14_runs.ipynb #62a0a58c
 def run_together(
-    configs: list[RunConfig],       # equal but for `seed` and `loss_options`
+    configs: list[RunConfig],       # equal but for `seed`, `loss_options`, `learning_rate` and `weight_decay`
     data: Interactions | Split,     # split leave-one-out if it is not split yet
     store: RunStore,
     device: str | torch.device | None = None,
@@ -289,7 +289,7 @@ def run_together(
 ) -> list[RunRecord | TrainingDiverged]:    # one for each configuration, in order
     "The finished runs from the store; what it lacks is trained together (going on from a checkpoint if there is one) and filed."
     split, device = as_split(data), resolve_device(device)
-    if len({c.of_a_kind() for c in configs}) > 1: raise SettingError("configurations that are trained together may differ in seed and loss options only")
+    if len({c.of_a_kind() for c in configs}) > 1: raise SettingError("configurations that are trained together may differ in seed, loss options, learning rate and weight decay only")
     ids = [c.run_id(split.fingerprint) for c in configs]
     missing = [i for i, run_id in enumerate(ids) if run_id not in store and run_id not in ids[:i]]
     failed = dict(zip(missing, _train_members([configs[i] for i in missing], [ids[i] for i in missing], split, store, device, report, turn))) if missing else {}
@@ -298,7 +298,7 @@ def run_together(
 @patch
 def of_a_kind(self: RunConfig) -> str:
     "What configurations that can be trained together have in common."
-    return replace(self, seed=0, loss_options={}).canonical()
+    return replace(self, seed=0, loss_options={}, learning_rate=1.0, weight_decay=0.0).canonical()
 
 # %% ../nbs/system/14_runs.ipynb #b11cf868
 def _train_members(configs, ids, split, store, device, report, turn):
@@ -327,7 +327,7 @@ def _train_and_file(configs, ids, split, store, device, report, turn):
 def _trainer_of(configs, split, device, turn=None):
     c = configs[0]
     return Trainer([seeded_backbone(c, split) for c in configs], [make_loss(c.loss, **c.loss_options) for c in configs], split, epochs=c.epochs,
-                   batch_size=c.batch_size, learning_rate=c.learning_rate, weight_decay=c.weight_decay, eval_every=c.eval_every,
+                   batch_size=c.batch_size, learning_rate=[c.learning_rate for c in configs], weight_decay=[c.weight_decay for c in configs], eval_every=c.eval_every,
                    seed=[c.seed for c in configs], mask_seen=c.mask_seen, precision=c.precision, device=device, turn=turn)
 
 # %% ../nbs/system/14_runs.ipynb #f47d48e2

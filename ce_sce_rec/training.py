@@ -63,8 +63,8 @@ class Trainer:
         interactions: Interactions | Split,     # split leave-one-out if it is not split yet
         *, epochs: int = 200,
         batch_size: int = 512,                  # samples in a batch (users for SASRec, prefixes for GRU4Rec); the last incomplete batch is kept
-        learning_rate: float = 1e-3,            # of Adam, constant
-        weight_decay: float = 0.0,              # L2 form: added to the gradient, embeddings included
+        learning_rate: float | list[float] = 1e-3,  # of Adam, constant; one for all, or one for each seed
+        weight_decay: float | list[float] = 0.0,    # L2 form: added to the gradient, embeddings included; likewise
         eval_every: int = 5,                    # epochs between validations; epoch 0 and the last are always validated
         seed: int | list[int] = 0,              # of shuffle, negatives and dropout; a list trains one member for each
         mask_seen: str | bool = "auto",         # see `masks_seen`
@@ -85,8 +85,7 @@ class Trainer:
         self.take_models(backbone, loss)
         self.samples = make_samples(self.backbone, self.data)
         self.seen = self.data.seen_in_training() if any(getattr(l, "pool", None) == "unseen" for l in self.losses) else None
-        self.parameters = [*self.model.parameters(), *(p for l in self.losses for p in l.parameters())]
-        self.optimiser = torch.optim.Adam(self.parameters, lr=learning_rate, weight_decay=weight_decay, fused=True, capturable=self.device.type == "cuda")
+        self.make_optimiser(learning_rate, weight_decay)
         self.recording, self.turn = record and self.device.type == "cuda", turn
         self.make_room()
         self.reset()
@@ -97,8 +96,12 @@ def _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every,
     if not seeds: raise SettingError("seed is an empty list: name one seed for each member")
     for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1), ("eval_every", eval_every, 1), *(("seed", s, 0) for s in seeds)):
         if value < least: raise SettingError(f"{name} must be at least {least}, not {value}")
-    if not learning_rate > 0: raise SettingError(f"learning_rate must be positive, not {learning_rate}")
-    if not weight_decay >= 0: raise SettingError(f"weight_decay must not be negative, not {weight_decay}")
+    for name, value in (("learning_rate", learning_rate), ("weight_decay", weight_decay)):
+        if not np.isscalar(value) and len(value) != len(seeds): raise SettingError(f"{len(seeds)} seeds need one {name} or {len(seeds)}, not {len(value)}")
+    for rate in np.atleast_1d(learning_rate):
+        if not rate > 0: raise SettingError(f"learning_rate must be positive, not {rate}")
+    for decay in np.atleast_1d(weight_decay):
+        if not decay >= 0: raise SettingError(f"weight_decay must not be negative, not {decay}")
     check_name("precision", precision, PRECISIONS)
 
 # %% ../nbs/system/13_training.ipynb #c29fb1e5
@@ -129,6 +132,24 @@ def make_samples(backbone: Backbone, data: DeviceData):
     samples = scheme(data, backbone.max_length, backbone.padding, **options, **backbone.sample_options())
     if not len(samples): raise SettingError("there is nothing to train on: no user has two training items")
     return samples
+
+# %% ../nbs/system/13_training.ipynb #58a6c193
+@patch
+def make_optimiser(self: Trainer, learning_rate: float | list[float], weight_decay: float | list[float]) -> None:
+    "Adam over the ensemble's parameters, or over each member's where their settings differ."
+    E = len(self.seeds)
+    settings = [{"lr": float(r), "weight_decay": float(d)} for r, d in zip(*(np.broadcast_to(x, E) for x in (learning_rate, weight_decay)))]
+    self.apart = any(s != settings[0] for s in settings)
+    groups = [{"params": [*b.parameters(), *l.parameters()], **s} for b, l, s in zip(self.backbones, self.losses, settings)] if self.apart else [
+        {"params": [*self.model.parameters(), *(p for l in self.losses for p in l.parameters())], **settings[0]}]
+    self.parameters = [p for g in groups for p in g["params"]]
+    self.optimiser = torch.optim.Adam(groups, fused=True, capturable=self.device.type == "cuda")
+
+@patch
+def hand_out_gradients(self: Trainer) -> None:
+    "Each member's share of the ensemble's gradients."
+    for e, b in enumerate(self.backbones):
+        for own, shared in zip(b.parameters(), self.model.parameters()): own.grad = None if shared.grad is None else shared.grad[e]
 
 # %% ../nbs/system/13_training.ipynb #c45bf680
 @patch
@@ -255,8 +276,10 @@ def step(self: Trainer, laid: LaidOut) -> None:
     keys = self.step_keys()
     with dropout_keys(keys["dropout"].T), self.autocast():
         losses = self.member_losses(hidden_states(self.model, batch), batch, weights, keys["negatives"])
+    self.model.zero_grad(set_to_none=True)
     self.optimiser.zero_grad(set_to_none=True)
     losses.backward(torch.ones_like(losses))            # no loss depends on another's member
+    if self.apart: self.hand_out_gradients()
     self.optimiser.step()
     self.losses_of_steps.index_copy_(1, self.step_number, losses.detach().double().unsqueeze(1))
     self.counters += 1
@@ -360,7 +383,7 @@ def diverged(self: Trainer, member: int, epoch: int, step: int) -> TrainingDiver
     "The error for a loss that is not finite; the best weights so far are put back into the backbone."
     best, kept = self.best_weights(member), "there are no earlier weights to keep"
     if best: self.backbones[member].load_state_dict(best); kept = f"the best weights so far (epoch {self.best_epochs[member]}) are kept"
-    rate = self.optimiser.param_groups[0]["lr"]
+    rate = self.optimiser.param_groups[member if self.apart else 0]["lr"]
     return TrainingDiverged(f"the loss became NaN or infinite in epoch {epoch}, step {step}; {kept}. A learning rate of {rate:g} may be too "
                             "high for this loss and batch size, or the scores overflow: try a tenth of it", epoch, step)
 
