@@ -16,7 +16,7 @@ from .errors import DeviceError, check_name
 from .negatives import SeenItems
 
 # %% auto #0
-__all__ = ['SAMPLE_SCHEMES', 'TOKEN_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'EveryPrefix', 'MaskedItems']
+__all__ = ['SAMPLE_SCHEMES', 'TOKEN_SCHEMES', 'windows', 'resolve_device', 'DeviceData', 'Tokens', 'Batch', 'EveryPosition', 'laid_end_to_end', 'EveryPrefix', 'MaskedItems']
 
 # %% ../nbs/system/08_samples.ipynb #6356ec49
 def windows(
@@ -107,6 +107,19 @@ class EveryPosition:
         "Number of targets of each batch."
         return self.counts[rows].sum(-1)
 
+# %% ../nbs/system/08_samples.ipynb #2ca775f3
+def laid_end_to_end(
+    lengths: Int[Tensor, "*members rows"],      # tokens of each row
+    capacity: int | None = None,                # tokens to make room for; None: as many as the longest batch has
+) -> tuple[Int[Tensor, "*members tokens"], Bool[Tensor, "*members tokens"], Int[Tensor, "*members tokens"], Int[Tensor, "*members tokens"]]:
+    "Row, whether there is one, length of the row and place in it (from 0), of each token."
+    ends = lengths.cumsum(-1)
+    if capacity is None: capacity = int(ends[..., -1].max())
+    t = torch.arange(capacity, device=lengths.device).expand(*lengths.shape[:-1], -1).contiguous()
+    row = torch.searchsorted(ends, t, right=True).clamp(max=lengths.shape[-1] - 1)
+    real, length = t < ends[..., -1:], lengths.gather(-1, row)
+    return row, real, length, torch.where(real, t - ends.gather(-1, row) + length, 0)
+
 # %% ../nbs/system/08_samples.ipynb #15c4f2e5
 @patch
 def batch(self: EveryPosition,
@@ -116,13 +129,8 @@ def batch(self: EveryPosition,
 ) -> Batch:
     "The samples of the given numbers as one batch."
     d, counts, users = self.data, self.counts[rows], self.users[rows]
-    ends = counts.cumsum(-1)
-    if capacity is None: capacity = int(ends[..., -1].max())
-    t = torch.arange(capacity, device=d.device).expand(*rows.shape[:-1], -1).contiguous()
-    row = torch.searchsorted(ends, t, right=True).clamp(max=rows.shape[-1] - 1)
+    row, real, length, place = laid_end_to_end(counts, capacity)
     of_row = lambda x: x.gather(-1, row)
-    real, length = t < ends[..., -1:], of_row(counts)
-    place = torch.where(real, t - of_row(ends) + length, 0)             # 0 … length-1 within each row
     stop = d.train_stop[users] - 1                                      # inputs end one before the last training item
     position = torch.where(real, of_row(stop) - length + place, 0)
     targets, own = d.items[position + 1] - 1, of_row(users)
@@ -170,20 +178,10 @@ def batch(self: EveryPrefix, rows: Int[Tensor, "*members rows"], capacity: int |
     d, real, (users, place, lengths) = self.data, rows < len(self), self.places(rows)
     targets = torch.where(real, d.items[place] - 1, 0)
     if not self.tokens: return Batch(targets, users, real, windows(d.items, place - lengths, place, self.length, self.padding))
-    return Batch(targets, users, real, None, *self.laid_end_to_end(place, lengths, capacity))
-
-@patch
-def laid_end_to_end(self: EveryPrefix, place: Int[Tensor, "*members rows"], lengths: Int[Tensor, "*members rows"], capacity: int | None) -> tuple[Int[Tensor, "*members rows"], Tokens]:
-    "Where each prefix ends, and the tokens of all."
-    ends = lengths.cumsum(-1)
-    if capacity is None: capacity = int(ends[..., -1].max())
-    t = torch.arange(capacity, device=place.device).expand(*place.shape[:-1], -1).contiguous()
-    row = torch.searchsorted(ends, t, right=True).clamp(max=place.shape[-1] - 1)
-    of_row = lambda x: x.gather(-1, row)
-    real, length = t < ends[..., -1:], of_row(lengths)
-    own = torch.where(real, t - of_row(ends) + length, 0)               # 0 … length-1 within each prefix
-    position = torch.where(real, of_row(place) - length + own, 0)
-    return (ends - 1).clamp(min=0), Tokens(torch.where(real, self.data.items[position], 0), own, torch.where(real, length, 1))
+    row, token, length, own = laid_end_to_end(lengths, capacity)
+    position = torch.where(token, place.gather(-1, row) - length + own, 0)
+    tokens = Tokens(torch.where(token, d.items[position], 0), own, torch.where(token, length, 1))
+    return Batch(targets, users, real, cells=(lengths.cumsum(-1) - 1).clamp(min=0), tokens=tokens)
 
 # %% ../nbs/system/08_samples.ipynb #1c0d6023
 SAMPLE_SCHEMES: dict[str, Callable] = {
