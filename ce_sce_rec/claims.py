@@ -12,7 +12,7 @@ from typing import Callable, Sequence
 import numpy as np
 import pandas as pd
 from .errors import check_name
-from .grids import (ALL_DATASETS, NUM_ITEMS, P2_BACKBONES, Cell, Unavailable, cell, collect, committed_evidence, committed_floors, committed_rows, find_rows, grid_cells,
+from .grids import (ALL_DATASETS, NUM_ITEMS, P2_BACKBONES, Cell, Unavailable, cell, collect, committed_evidence, committed_floors, committed_rows, find_rows, grid_cells, read_runs,
                               published_cell, results_directory, stored_rows, winners)
 from .inference import RANK_CAP, Difference, UserEvidence, difference_of_means, difference_with_published, holm, judge_above, judge_as_good, paired_bootstrap, verdict
 from .paper import published_results
@@ -56,7 +56,7 @@ def our_evidence(results: str | Path = "") -> Evidence:
     "The committed results."
     masking = results_directory(results)/"masking.csv"
     return Evidence(_with_speed(committed_rows(results)), committed_floors(results), lru_cache(lambda dataset: committed_evidence(dataset, results)),
-                    lambda cells: collect(cells, "committed", 100, results).curves, pd.read_csv(masking) if masking.exists() else pd.DataFrame())
+                    lambda cells: collect(cells, "committed", 100, results).curves, read_runs(masking) if masking.exists() else pd.DataFrame())
 
 def store_evidence(store: str | Path, results: str | Path = "") -> Evidence:
     "The finished runs of a store, with their full ranks; floors are the committed ones."
@@ -69,7 +69,7 @@ def store_evidence(store: str | Path, results: str | Path = "") -> Evidence:
         return UserEvidence(some["split_fingerprint"].iloc[0], tuple(some["run"]), ranks)
     masking = run_store.path/"masking.csv"
     return Evidence(_with_speed(rows), committed_floors(results), lru_cache(users), lambda cells: collect(cells, "store", 100, store=store).curves,
-                    pd.read_csv(masking) if masking.exists() else pd.DataFrame())
+                    read_runs(masking) if masking.exists() else pd.DataFrame())
 
 def authors_evidence(results: str | Path = "") -> Evidence:
     "The authors' logged runs."
@@ -139,14 +139,17 @@ class Claim:
     name: str
     sentence: str
     source: str                                             # where the papers say it, or "ours"
+    label: str                                              # a few words for figures
+    page: str                                               # the page of the findings that shows it
+    published: bool                                         # judged by printed rows and floors alone: no run enters
     comparisons: Callable[[Evidence], list[Comparison]]
 
 CLAIMS: dict[str, Claim] = {}
 
-def claim(source: str):
+def claim(source: str, label: str, page: str, published: bool = False):
     "Register a function of the evidence that makes a claim's comparisons. Its docstring is the claim's sentence."
     def register(function):
-        CLAIMS[function.__name__] = Claim(function.__name__, function.__doc__, source, function)
+        CLAIMS[function.__name__] = Claim(function.__name__, function.__doc__, source, label, page, published, function)
         return function
     return register
 
@@ -184,7 +187,11 @@ def _counts(finding: Finding) -> str:
 
 def sentence_of(finding: Finding) -> str:
     "The verdict in one line."
-    return f"{'Authors’ logs' if finding.authors else 'Our runs'}: {finding.verdict} ({_counts(finding)})."
+    return f"{_who(finding)}: {finding.verdict} ({_counts(finding)})."
+
+def _who(finding):
+    "Whose numbers the verdict rests on."
+    return "Published numbers" if finding.claim.published else "Authors’ logs" if finding.authors else "Our runs"
 
 def finding_report(finding: Finding) -> Report:
     "The comparisons as a table."
@@ -206,19 +213,18 @@ def finding_figure(finding: Finding, ax=None):
     names = [f"{n}, {DATASET_NAMES.get(d, d)}" + (f", {_metric(m)}" if t.metric.nunique() > 1 else "") for n, d, m in zip(t.name, t.dataset, t.metric)]
     shown = pd.DataFrame({"name": names, "difference": t.difference * scale, "low": t.low * scale, "high": t.high * scale, "answer": t.answer})
     margins = (t.margin * scale).dropna()
-    who = "authors' logs" if finding.authors else "our runs"
     unit = _metric(t.metric.iloc[0]) if t.metric.nunique() == 1 else "the metric"
-    return plot_differences(shown, ax=ax, margin=margins.iloc[0] if len(margins) else None, xlabel=f"difference of {unit}, % of the second", title=f"{who}: {finding.verdict}")
+    return plot_differences(shown, ax=ax, margin=margins.iloc[0] if len(margins) else None, xlabel=f"difference of {unit}, % of the second", title=f"{_who(finding)}: {finding.verdict}")
 
 def _metric(name): return metric_name(name) if name.startswith("test_") else name.replace("_", " ")
 
 # %% ../nbs/system/15e_claims.ipynb #28b5b08b
 def findings_figure(name: str, evidence: Evidence | None = None):
-    "A claim by our runs and, where the authors published any of its cells, by their logs, side by side."
+    "A claim by our runs and by the authors' logs, side by side; what has none of a claim's cells has no panel."
     import matplotlib.pyplot as plt
-    findings = [judge(name, evidence)]
-    logged = judge(name, authors=True)
-    if (logged.comparisons["answer"] != "missing").any(): findings.append(logged)
+    ours = judge(name, evidence)
+    findings = [ours] if ours.claim.published else [ours, judge(name, authors=True)]
+    findings = [f for f in findings if (f.comparisons["answer"] != "missing").any()] or [ours]
     lines = len(findings[0].comparisons)
     fig, axes = plt.subplots(1, len(findings), figsize=(5.4 * len(findings) + 1, 1.3 + 0.27 * lines), sharey=True, squeeze=False, layout="constrained")
     for ax, finding in zip(axes[0], findings): finding_figure(finding, ax)
@@ -232,27 +238,27 @@ def _losses(evidence, first, second, backbones, datasets, margin=None, metric="t
     "First loss against second, for each backbone and data set."
     return [compare(evidence, _names(first, second, b), cell(b, first, d), cell(b, second, d), metric, margin) for d in datasets for b in backbones]
 
-@claim("P2, abstract, Q1 and Table 3; P1, Table 5")
+@claim("P2, abstract, Q1 and Table 3; P1, Table 5", "CE above BCE and BPR", "ce_above_pairwise")
 def ce_above_pairwise(evidence: Evidence) -> list[Comparison]:
     "With CE in place of BCE or BPR, every traditional model ranks better."
     return [c for loss in ("bce", "bpr") for c in _losses(evidence, "ce", loss, (*P2_BACKBONES, "bert4rec"), ALL_DATASETS)]
 
-@claim("P2, Section 4 and Figure 4")
+@claim("P2, Section 4 and Figure 4", "SCE above CE for simple models", "sce_and_ce")
 def sce_above_ce_simple(evidence: Evidence) -> list[Comparison]:
     "For simple models, GRU4Rec and Caser, SCE even surpasses CE."
     return _losses(evidence, "sce", "ce", ("gru4rec", "caser"), ("beauty", "yelp"))
 
-@claim("P2, Section 4 and Figure 4; the margin is ours")
+@claim("P2, Section 4 and Figure 4; the margin is ours", "SCE comparable to CE", "sce_and_ce")
 def sce_comparable_to_ce(evidence: Evidence) -> list[Comparison]:
     "For SASRec and FMLP-Rec, SCE is comparable to CE (at most 5 % below)."
     return _losses(evidence, "sce", "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), margin=0.05)
 
-@claim("P1, Figure 5")
+@claim("P1, Figure 5", "SCE above NCE", "nce")
 def sce_above_nce(evidence: Evidence) -> list[Comparison]:
     "SCE ranks better than NCE."
     return _losses(evidence, "sce", "nce", (*P2_BACKBONES, "bert4rec"), ALL_DATASETS)
 
-@claim("P2, Appendix A.6: O(Kd) against O(|I|d)")
+@claim("P2, Appendix A.6: O(Kd) against O(|I|d)", "an epoch of SCE cheaper", "cost")
 def sce_cheaper(evidence: Evidence) -> list[Comparison]:
     "An epoch with SCE costs less time than one with CE."
     return _losses(evidence, "ce", "sce", P2_BACKBONES, ("beauty", "yelp"), metric="seconds_per_epoch")
@@ -279,29 +285,29 @@ def _turned(c, name):
     d = c.difference
     return Comparison(name, c.dataset, c.metric, d and Difference(-d.value, -d.high, -d.low, d.p, d.basis), c.second, c.first)
 
-@claim("P2, Q1 and the observations on Table 3 ('the majority')")
+@claim("P2, Q1 and the observations on Table 3 ('the majority')", "BCE and BPR below LLMs", "against_llm")
 def pairwise_below_llm(evidence: Evidence) -> list[Comparison]:
     "Trained with BCE or BPR, traditional models fall behind the best LLM-based recommender."
     return [c for l in ("bpr", "bce") for c in _against_llm(evidence, l, P2_BACKBONES, ("beauty", "yelp"), ("test_ndcg@10",), -1)]
 
-@claim("P2, Q1 and Table 3")
+@claim("P2, Q1 and Table 3", "CE above LLMs", "against_llm")
 def ce_above_llm(evidence: Evidence) -> list[Comparison]:
     "Trained with CE, SASRec and FMLP-Rec surpass all LLM-based recommenders."
     return _against_llm(evidence, "ce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
 
-@claim("P2, Q3 and Figure 4")
+@claim("P2, Q3 and Figure 4", "SCE above LLMs", "against_llm")
 def sce_above_llm(evidence: Evidence) -> list[Comparison]:
     "Trained with SCE, SASRec and FMLP-Rec surpass all LLM-based recommenders."
     return _against_llm(evidence, "sce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
 
-@claim("P2, observations on Table 3 ('only marginal improvements'); the margin is ours")
+@claim("P2, observations on Table 3 ('only marginal improvements'); the margin is ours", "size of LLMs gains little", "against_llm", published=True)
 def llm_size_gains_little(evidence: Evidence) -> list[Comparison]:
     "Going from 60 million parameters (P5) to 7 billion (LlamaRec) gains little: P5 is at most 10 % below."
     value = llm_rows().set_index(["backbone", "dataset"])
     return [compare_number(evidence, "P5(CID+IID) − LlamaRec", float(value.loc[("P5(CID+IID)", d), m]), float(value.loc[("LlamaRec", d), m]), d, m, margin=0.10)
             for d in ALL_DATASETS for m in ("test_ndcg@10", "test_hr@10")]
 
-@claim("ours: a row without parameters that the papers do not have")
+@claim("ours: a row without parameters that the papers do not have", "recency above LLMs on Yelp", "recency_on_yelp", published=True)
 def recency_above_llm(evidence: Evidence) -> list[Comparison]:
     "On Yelp, repeating the user's own past items beats every LLM row."
     floor = evidence.floors.set_index(["dataset", "floor"]).loc[("yelp", "recency")]
@@ -310,7 +316,7 @@ def recency_above_llm(evidence: Evidence) -> list[Comparison]:
 # %% ../nbs/system/15e_claims.ipynb #d593e69d
 def _eta(dataset, value): return cell("sasrec", "ce-eta", dataset, "ce", eta=value)
 
-@claim("P2, Section 3.2 and Figure 1a")
+@claim("P2, Section 3.2 and Figure 1a", "truncation at η ≈ 0.7 helps", "truncation")
 def truncation_helps(evidence: Evidence) -> list[Comparison]:
     "Truncation with η ≈ 0.7 ranks better than CE, and better than the tightest loss (η = 0 or 0.1)."
     others = lambda d: [("CE", cell("sasrec", "ce", d)), ("CE-r₊ (η = 0)", _eta(d, 0.0)), ("η = 0.1", _eta(d, 0.1)), ("η = 5", _eta(d, 5.0))]
@@ -320,24 +326,24 @@ def _sampled(loss, k, dataset="beauty", alpha=100.0):
     "A cell of the grid over K."
     return cell("sasrec", loss, dataset, "sce", num_negatives=k, **({"alpha": alpha} if loss == "sce" else {}))
 
-@claim("P2, Section 4 and Figure 3, left; the margin is ours")
+@claim("P2, Section 4 and Figure 3, left; the margin is ours", "SCE, K = 100, comparable to SSM, K = 500", "negatives_and_weights")
 def sce_100_comparable_to_ssm_500(evidence: Evidence) -> list[Comparison]:
     "SCE with K = 100 negatives is comparable to SSM with K = 500 (at most 5 % below)."
     return [compare(evidence, "SCE K = 100 − SSM K = 500", _sampled("sce", 100), _sampled("ssm", 500), margin=0.05)]
 
-@claim("P2, Section 4 and Figure 3, left")
+@claim("P2, Section 4 and Figure 3, left", "α helps from ten negatives on", "negatives_and_weights")
 def alpha_needs_ten_negatives(evidence: Evidence) -> list[Comparison]:
     "With one negative a large α hurts, from K = 10 on it helps: SSM above SCE at K = 1, SCE above SSM at K = 10, 50 and 100."
     return [compare(evidence, "SSM − SCE, K = 1", _sampled("ssm", 1), _sampled("sce", 1)),
             *[compare(evidence, f"SCE − SSM, K = {k}", _sampled("sce", k), _sampled("ssm", k)) for k in (10, 50, 100)]]
 
-@claim("P2, Section 4 and Figure 3, right (K = 100, Beauty); P1, Figure 4; the margin is ours")
+@claim("P2, Section 4 and Figure 3, right (K = 100, Beauty); P1, Figure 4; the margin is ours", "SCE robust to α", "negatives_and_weights")
 def robust_to_alpha(evidence: Evidence) -> list[Comparison]:
     "SCE is robust to α: from 10 to 10⁴ it is at most 5 % below α = 100."
     return [compare(evidence, f"α = {a:g} − α = 100, K = 100", _sampled("sce", 100, d, a), _sampled("sce", 100, d, 100.0), margin=0.05)
             for d in ("beauty", "ml1m") for a in (10.0, 50.0, 500.0, 1000.0, 10000.0)]
 
-@claim("ours")
+@claim("ours", "α = |I|/K above α = 100", "negatives_and_weights")
 def unbiased_alpha_above_100(evidence: Evidence) -> list[Comparison]:
     "The weight that makes SCE unbiased, α = |I|/K, ranks better than α = 100."
     return [compare(evidence, f"α = |I|/K − α = 100, K = {k}", _sampled("sce", k, d, NUM_ITEMS[d] / k), _sampled("sce", k, d, 100.0)) for d in ("beauty", "ml1m") for k in (10, 100, 500)]
@@ -349,7 +355,7 @@ def epochs_to_half(curves: pd.DataFrame) -> pd.DataFrame:
     half = curves.groupby(keys)["valid_ndcg@10"].transform("max") / 2
     return curves[curves["valid_ndcg@10"] >= half].groupby(keys)["epoch"].min().rename("epochs").reset_index()
 
-@claim("P1, Figure 3")
+@claim("P1, Figure 3", "NCE starts slowly", "nce")
 def nce_starts_slowly(evidence: Evidence) -> list[Comparison]:
     "NCE with c = 1 starts slowly: it stalls for more epochs than NEG."
     found = {(c.loss, c.loss_options["num_negatives"]): evidence.curves_of([c]) for c in grid_cells("nce_curves") if not isinstance(c, Unavailable)}
@@ -360,7 +366,7 @@ def nce_starts_slowly(evidence: Evidence) -> list[Comparison]:
         out.append(Comparison(f"NCE (c = 1) − NEG, K = {k}", "beauty", "epochs_to_half", difference_of_means(a, b) if both else None, *((np.mean(a), np.mean(b)) if both else ())))
     return out
 
-@claim("P1, Table 2; the margin is ours")
+@claim("P1, Table 2; the margin is ours", "NCE with c = 10 is faster", "nce")
 def nce_c_10_is_faster(evidence: Evidence) -> list[Comparison]:
     "NCE with c = 10 is comparable to c = 1 (at most 5 % below) and reaches its best epoch earlier."
     at = lambda c, d: cell("sasrec", "nce", d, c=c, num_negatives=500, epochs=500)
@@ -368,7 +374,7 @@ def nce_c_10_is_faster(evidence: Evidence) -> list[Comparison]:
                                                     compare(evidence, "c = 1 − c = 10", at(1.0, d), at(10.0, d), "best_epoch"))]
 
 # %% ../nbs/system/15e_claims.ipynb #2f68956e
-@claim("P1, Figure 6 and Table 6")
+@claim("P1, Figure 6 and Table 6", "SASRec+ above P5", "sasrec_plus")
 def sasrec_plus_above_p5(evidence: Evidence) -> list[Comparison]:
     "SASRec+ with SCE and d = 64 surpasses P5(CID+IID) with d = 512, and d = 512 improves it further."
     rows = printed("p1_table6").query("model == 'P5(CID+IID)'").set_index("dataset")
@@ -379,7 +385,7 @@ def sasrec_plus_above_p5(evidence: Evidence) -> list[Comparison]:
         out.append(compare(evidence, "SASRec+ (512) − SASRec+ (64)", large, small))
     return out
 
-@claim("ours: were BCE and BPR under-tuned?")
+@claim("ours: were BCE and BPR under-tuned?", "CE above BCE and BPR, equal search", "equal_budget")
 def ce_above_pairwise_at_equal_budget(evidence: Evidence) -> list[Comparison]:
     "With the same search over learning rate, decay and dropout for every loss, CE stays above BCE and BPR."
     best = {(c.dataset, c.loss): c for c in winners(grid_cells("budget"), evidence.rows)} if len(evidence.rows) and not evidence.authors else {}
@@ -387,7 +393,7 @@ def ce_above_pairwise_at_equal_budget(evidence: Evidence) -> list[Comparison]:
     return [compare(evidence, f"CE − {LOSS_NAMES[l]}, best of 18 settings each", best.get((d, "ce"), hole("ce", d)) , best.get((d, l), hole(l, d))) if not evidence.authors
             else Comparison(f"CE − {LOSS_NAMES[l]}, best of 18 settings each", d, "test_ndcg@10", None) for d in ("beauty", "yelp") for l in ("bce", "bpr")]
 
-@claim("ours: the papers mask Beauty and keep Yelp")
+@claim("ours: the papers mask Beauty and keep Yelp", "CE above BCE and BPR, masked or kept", "masking")
 def ce_above_pairwise_masked_or_kept(evidence: Evidence) -> list[Comparison]:
     "CE ranks better than BCE and BPR whether seen items are masked or kept."
     return [_under_policy(evidence, d, b, l, masked) for d in ("beauty", "yelp") for b in P2_BACKBONES for l in ("bce", "bpr") for masked in (True, False)]
@@ -403,11 +409,12 @@ def _under_policy(evidence, dataset, backbone, loss, masked):
 
 # %% ../nbs/system/15e_claims.ipynb #378010cc
 def judge_all(evidence: Evidence | None = None, authors: bool = True) -> pd.DataFrame:
-    "One row for each claim: sentence, source, our verdict and how its comparisons came out, and the same for the authors' logs."
+    "One row for each claim: sentence, source, our verdict and how its comparisons came out, and the same for the authors' logs; those have no verdict on published numbers."
     evidence, rows = evidence or our_evidence(), []
     published = authors_evidence() if authors else None
     for name, c in CLAIMS.items():
         f = judge(name, evidence)
-        row = {"claim": name, "sentence": c.sentence, "source": c.source, "verdict": f.verdict, "comparisons": _counts(f)}
-        rows.append(row | ({"authors": (g := judge(name, published)).verdict, "authors_comparisons": _counts(g)} if authors else {}))
+        row = {"claim": name, "sentence": c.sentence, "source": c.source, "label": c.label, "page": c.page, "published": c.published, "verdict": f.verdict, "comparisons": _counts(f)}
+        g = judge(name, published) if authors and not c.published else None
+        rows.append(row | ({"authors": g.verdict if g else "", "authors_comparisons": _counts(g) if g else ""} if authors else {}))
     return pd.DataFrame(rows)

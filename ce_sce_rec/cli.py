@@ -187,9 +187,8 @@ def _show_grids(grids):
 
 def _masking(args, grids):
     "Evaluate every stored model with seen items masked and kept."
-    import pandas as pd
     path = Path(args.to or args.store)/"masking.csv"
-    table = grids.masking_rows(grids.RunStore(args.store), args.data_dir, args.device or "cpu", pd.read_csv(path) if path.exists() else None)
+    table = grids.masking_rows(grids.RunStore(args.store), args.data_dir, args.device or "cpu", grids.read_runs(path) if path.exists() else None)
     grids.atomic_write(path, table.to_csv(index=False).encode())
     print(f"{path}: {table['run'].nunique() if len(table) else 0} runs")
 

@@ -26,9 +26,9 @@ from .runs import GridError, RunConfig, RunStore, as_split, run_grid
 # %% auto #0
 __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_ITEMS', 'SOURCES', 'Unavailable', 'cell',
            'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'exact',
-           'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'committed_rows',
-           'committed_floors', 'committed_evidence', 'estimated_seconds', 'Collected', 'train_cells', 'collect',
-           'stored_rows', 'stored_curves', 'export_results', 'published_cell', 'masking_rows']
+           'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'read_runs',
+           'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'Collected', 'train_cells',
+           'collect', 'stored_rows', 'stored_curves', 'export_results', 'published_cell', 'masking_rows']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -207,9 +207,13 @@ def results_directory(path: str | Path = "") -> Path:
         if found.is_dir(): return found
     raise CeSceRecError("no results are installed with this package: name a directory of results, or use source='runs'")
 
+def read_runs(path: str | Path) -> pd.DataFrame:
+    "A table of runs, or of what belongs to them, from a CSV file. Names of runs and commits are text, also those that look like numbers (`3073e09`)."
+    return pd.read_csv(path, dtype={"run": str, "commit": str})
+
 def committed_rows(path: str | Path = "") -> pd.DataFrame:
     "All committed runs, one row each."
-    tables = [pd.read_csv(p) for p in sorted(results_directory(path).glob("*.csv")) if _is_runs(p)]
+    tables = [read_runs(p) for p in sorted(results_directory(path).glob("*.csv")) if _is_runs(p)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=sorted(_RUN_COLUMNS))
 
 def committed_floors(path: str | Path = "") -> pd.DataFrame:
@@ -233,8 +237,6 @@ def estimated_seconds(config: RunConfig) -> float:
     return 1.0
 
 # %% ../nbs/system/15d_grids.ipynb #cfa5050c
-class _TimeIsUp(Exception): "Raised inside a run when the limit has passed."
-
 @dataclass
 class Collected:
     "Rows of some cells, and why others have none."
@@ -257,6 +259,9 @@ class Collected:
         "Write `results.csv` (one row for each run) and, where there are any, `curves.csv` into a directory."
         for name, table in (("results", self.rows), ("curves", self.curves)):
             if name == "results" or len(table): atomic_write(Path(output)/f"{name}.csv", table.drop(columns="run_id", errors="ignore").to_csv(index=False).encode())
+
+# %% ../nbs/system/15d_grids.ipynb #02e52d86
+class _TimeIsUp(Exception): "Raised inside a run when the limit has passed."
 
 def train_cells(
     cells: Iterable[Cell],
@@ -283,6 +288,7 @@ def train_cells(
     except GridError as e: failures |= {run: f"{type(x).__name__}: {x}" for run, x in e.failures.items()}
     return failures
 
+# %% ../nbs/system/15d_grids.ipynb #6e035356
 def _loaded(queue, data_dir):
     "The splits of all data sets that can be loaded; for the others, an error for each cell."
     data, failures = {}, {}
@@ -319,6 +325,7 @@ def collect(
         curves = stored_curves(run_store, rows)
     return Collected(rows.reset_index(drop=True), missing, [c for c in cells if isinstance(c, Unavailable)], curves, failures)
 
+# %% ../nbs/system/15d_grids.ipynb #8cbaa73e
 def stored_rows(store: RunStore) -> pd.DataFrame:
     "One row for each finished run of a store, with `run`, the last 12 digits of its name."
     rows = [{**store.load(name).row(), "run": name[-12:], "run_id": name} for name in store.ids()]
@@ -334,7 +341,7 @@ def _committed_curves(rows, results):
     "The committed curves of these rows: by run name where the file has one, else by backbone, loss, data set and seed."
     files = sorted(results_directory(results).glob("*_curves.csv"))
     if not files or not len(rows): return pd.DataFrame()
-    curves = pd.concat([pd.read_csv(p) for p in files], ignore_index=True)
+    curves = pd.concat([read_runs(p) for p in files], ignore_index=True)
     if "run" not in curves: curves["run"] = np.nan
     named = curves[curves["run"].notna() & curves["run"].isin(rows["run"] if "run" in rows else [])]
     keys, unnamed = ["backbone", "loss", "dataset", "seed"], rows[rows["run"].isna()] if "run" in rows else rows
@@ -360,6 +367,7 @@ def export_results(store: RunStore, directory: str | Path, commit: str = "", run
             write_evidence(directory/f"{dataset}_users.npz", {r.run: store.load(r.run_id).ranks for r in some[["run", "run_id"]].itertuples()}, fingerprint)
     return counts
 
+# %% ../nbs/system/15d_grids.ipynb #a7eeedb1
 def published_cell(config: RunConfig) -> bool:
     "Whether these are the settings of a cell that the authors published (the seed aside)."
     return (config.backbone, config.loss, config.dataset) in _published_names() and config == settings_for(config.backbone, config.loss, config.dataset).with_options(seed=config.seed)
@@ -374,7 +382,7 @@ def _merge(path, new, keys):
     digits = {c: 6 for c in new if c.startswith(("test_", "valid_")) or c == "train_loss"}
     new = new.round(digits).round({c: 2 for c in new if c.endswith("seconds")})
     if path.exists():
-        old = pd.read_csv(path)
+        old = read_runs(path)
         if "run" not in old: old["run"] = np.nan
         same = ["backbone", "loss", "dataset", "seed"]
         again = pd.MultiIndex.from_frame(old[same]).isin(pd.MultiIndex.from_frame(new[same]))
