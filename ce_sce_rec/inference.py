@@ -85,11 +85,12 @@ def paired_bootstrap(
     seed: int = 0,                                  # of the generator: equal seeds give equal intervals
     level: float = 0.95,
 ) -> Difference:                                    # of the means; the interval is the bootstrap's percentile interval
-    "Difference of two cells on the same users, resampling users and seeds together."
+    "Difference of two cells on the same users, resampling users and seeds together; where a side has one seed, users alone."
     a, b = _as_table(first), _as_table(second)
     if a.shape[1] != b.shape[1]: raise SettingError(f"a paired bootstrap needs the same users on both sides, not {a.shape[1]:,} and {b.shape[1]:,}")
     users = a.shape[1]
     active = (a != 0).any(0) | (b != 0).any(0)
+    basis = "users and seeds" if min(len(a), len(b)) > 1 else "users, a single seed"
     generator = np.random.default_rng(seed)
     weights_a, weights_b = (_seed_weights(len(x), resamples, generator) for x in (a, b))
     drawn = generator.binomial(users, active.mean(), resamples)
@@ -97,7 +98,7 @@ def paired_bootstrap(
     means = np.array([_drawn_sum(wa @ a - wb @ b, n, generator) for wa, wb, n in zip(weights_a, weights_b, drawn)]) / users
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
     tail = min((means <= 0).sum(), (means >= 0).sum())
-    return Difference(float(a.mean(0).sum() - b.mean(0).sum()) / users, float(low), float(high), min(1.0, 2 * (tail + 1) / (resamples + 1)), "users and seeds")
+    return Difference(float(a.mean(0).sum() - b.mean(0).sum()) / users, float(low), float(high), min(1.0, 2 * (tail + 1) / (resamples + 1)), basis)
 
 # %% ../nbs/system/15b_statistics.ipynb #95e00916
 def _as_table(values):
