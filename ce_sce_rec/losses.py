@@ -37,7 +37,7 @@ def cross_entropy(
     scores: Float[Tensor, "targets items"],     # s_v
     target: Int[Tensor, "targets"],             # column of the target, from 0
 ) -> Float[Tensor, "targets"]:                  # nats
-    "Cross-entropy with the full softmax, $-s_+ + \\log\\sum_v e^{s_v}$ (P2, eq. 1)."
+    "Cross-entropy with the full softmax, $-s_+ + \\log\\sum_v e^{s_v}$ (P2, Table 1)."
     if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
     if target.shape != scores.shape[:1]:
         raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
@@ -49,7 +49,7 @@ def scaled_cross_entropy(
     negatives: Float[Tensor, "targets negatives"],  # scores of K items drawn from the catalogue
     alpha: float = 100.0,                           # weight of the sampled part, at least 1
 ) -> Float[Tensor, "targets"]:                      # nats, at least 0
-    "Scaled Cross-Entropy, $-s_+ + \\log(e^{s_+} + \\alpha\\sum_i e^{s_{v_i}})$ (P2, section 5). `alpha < 1` raises `ValueError`."
+    "Scaled Cross-Entropy, $-s_+ + \\log(e^{s_+} + \\alpha\\sum_i e^{s_{v_i}})$ (P2, eq. 9). `alpha < 1` raises `ValueError`."
     if not alpha >= 1: raise ValueError(f"alpha must be at least 1, not {alpha}")
     positive, negatives = _check_sampled(positive, negatives)
     gaps = negatives - positive.unsqueeze(1) + math.log(alpha)
@@ -117,7 +117,7 @@ RankingLoss.check = _check_arguments
 
 # %% ../nbs/system/04_losses.ipynb #09f2c98c
 class CrossEntropy(RankingLoss):
-    "Cross-entropy over the whole catalogue (P2, eq. 1). Memory: targets × items scores."
+    "Cross-entropy over the whole catalogue (P2, Table 1). Memory: targets × items scores."
     def per_target(self, hidden, items, targets, generator, seen, users):
         return self.of_full_scores(hidden @ items.T, targets)
     def of_full_scores(self, scores, targets, generator=None): return cross_entropy(scores, targets)
@@ -177,7 +177,7 @@ class SampledLoss(RankingLoss):
 
 # %% ../nbs/system/04_losses.ipynb #e0b75dbd
 class ScaledCrossEntropy(SampledLoss):
-    "Scaled Cross-Entropy (P2, section 5): a sampled softmax whose sampled part is multiplied by `alpha`."
+    "Scaled Cross-Entropy (P2, eq. 9): a sampled softmax whose sampled part is multiplied by `alpha`."
     def __init__(self,
         alpha: float = 100.0,       # weight of the sampled part, at least 1
         num_negatives: int = 500,   # K, draws for each target

@@ -23,7 +23,7 @@ def draw_all(
     generator: Generator | KeyedGenerator | None = None,     # on the same device; None for torch's global one
     device: torch.device | str = "cpu",     # where to draw
 ) -> Int[Tensor, "targets negatives"]:      # 0 … N-1
-    "Draw uniformly with replacement from the whole catalogue, targets included (P2, section 5)."
+    "Draw uniformly with replacement from the whole catalogue, targets included (P2, section 4)."
     _check_counts(num_negatives, num_items, 1)
     return random_integers(num_items, (num_targets, num_negatives), generator, device)
 

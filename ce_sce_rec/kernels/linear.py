@@ -302,7 +302,7 @@ def linear_cross_entropy(
     chunk: int | tuple[int, int] | None = None,         # rows (and items) of a tile; None chooses
     method: str = "auto",                               # "auto", "chunked", "triton", or "dense" (autograd on all scores)
 ) -> Float[Tensor, ""]:                                 # nats
-    "Sum over t of w_t (-s_+ + log Z_t) without storing scores: CE, CE-η, SSM or SCE (P2, eqs. 1, 5, 6 and section 5)."
+    "Sum over t of w_t (-s_+ + log Z_t) without storing scores: CE, CE-η, SSM or SCE (P2, Table 1 and eqs. 5, 6 and 9)."
     _check_shapes(hidden, items, weights, bias, counts)
     _check_targets(hidden, items, targets, weights)
     _check_mode(eta, counts, alpha)

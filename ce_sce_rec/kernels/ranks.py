@@ -87,7 +87,7 @@ def ranks_of(
     seen: tuple[Int[Tensor, "cells"], Int[Tensor, "cells"]] | None = None,     # row and item of every cell left out
     chunk: int | None = None,                           # rows at a time; None takes what fits a budget
 ) -> Int[Tensor, "rows"]:                               # 1 (best) … N, int64
-    "Rank of each target: 1 + the number of other items, seen ones left out, that score at least as high (P2, section 3). NaN raises `ValueError`."
+    "Rank of each target: 1 + the number of other items, seen ones left out, that score at least as high (P2, section 2). NaN raises `ValueError`."
     _check(states, items, targets, bias)
     seen_rows, seen_items, bounds = _by_strip(seen, targets)
     ranks, bad = torch.ones_like(targets, dtype=torch.long), torch.zeros((), dtype=torch.bool, device=targets.device)
