@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 from .errors import SettingError, check_name
-from .kernels.gather import gathered_scores
+from .kernels.gather import _in_one_type, gathered_scores
 from .kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, prefer_counts
 from .negatives import POOLS, SeenItems, draw_negatives
 from .randomness import KeyedGenerator, random_uniform
@@ -24,6 +24,15 @@ def _widen(scores):
     "At least float32: exponentials of bfloat16 scores keep two digits."
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
+def _check_full(scores, target):
+    "Shapes of (T, N) and (T,), and whole numbers that name a column, with the name of the argument that is wrong."
+    if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
+    if target.shape != scores.shape[:1]: raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
+    if target.is_floating_point() or target.dtype == torch.bool: raise ValueError(f"target must hold integers, not {target.dtype}")
+    if target.device.type == "cpu" and target.numel() and not (0 <= int(target.min()) and int(target.max()) < scores.shape[1]):
+        raise ValueError(f"target must lie in 0 … {scores.shape[1] - 1}, the columns of scores; found {int(target.min())} … {int(target.max())}")
+    return _widen(scores), target.long()
+
 def _check_sampled(positive, negatives):
     "Shapes of (T,) and (T, K), with the name of the argument that is wrong."
     if positive.ndim != 1: raise ValueError(f"positive must have shape (targets,), not {tuple(positive.shape)}")
@@ -33,15 +42,14 @@ def _check_sampled(positive, negatives):
     return _widen(positive), _widen(negatives)
 
 # %% ../nbs/system/04_losses.ipynb #c056731b
+_NO_TARGET = -2**63     # torch leaves this target out (by default −100); no table has such a row
+
 def cross_entropy(
     scores: Float[Tensor, "targets items"],     # s_v
     target: Int[Tensor, "targets"],             # column of the target, from 0
 ) -> Float[Tensor, "targets"]:                  # nats
     "Cross-entropy with the full softmax, $-s_+ + \\log\\sum_v e^{s_v}$ (P2, Table 1)."
-    if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
-    if target.shape != scores.shape[:1]:
-        raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
-    return F.cross_entropy(_widen(scores), target.long(), reduction="none")
+    return F.cross_entropy(*_check_full(scores, target), ignore_index=_NO_TARGET, reduction="none")
 
 # %% ../nbs/system/04_losses.ipynb #cd3ab38a
 def scaled_cross_entropy(
@@ -68,11 +76,12 @@ def binary_cross_entropy(
 # %% ../nbs/system/04_losses.ipynb #b060dec3
 def weighted_sum(losses: Float[Tensor, "targets"], weights: Float[Tensor, "targets"] | None) -> Float[Tensor, ""]:
     "The weighted sum; the mean if there are no weights."
+    if weights is not None and weights.shape != losses.shape: raise ValueError(f"weights must have shape {tuple(losses.shape)}, not {tuple(weights.shape)}")
     return losses.mean() if weights is None else (losses * weights.to(losses.dtype)).sum()
 
 class RankingLoss(nn.Module):
     "A loss of hidden states, item table and targets. Subclasses define `per_target`."
-    validate = True     # whether to check that targets lie within the table (a device synchronisation)
+    validate = True     # whether to check that targets lie within the table and weights are not negative (device synchronisations)
 
     def forward(self,
         hidden: Float[Tensor, "targets width"],         # state of the model at each target's position
@@ -81,17 +90,17 @@ class RankingLoss(nn.Module):
         generator: Generator | KeyedGenerator | None = None,    # for the negatives; None for torch's global one
         *, seen: SeenItems | None = None,               # histories, for the pool "unseen"
         users: Int[Tensor, "targets"] | None = None,    # row of `seen` for each target
-        weights: Float[Tensor, "targets"] | None = None,    # of each target in the sum; None: the mean
+        weights: Float[Tensor, "targets"] | None = None,    # of each target in the sum, not negative; None: the mean
         bias: Float[Tensor, "items"] | None = None,     # added to the score of each item
     ) -> Float[Tensor, ""]:                             # nats
         "Mean loss over the targets, in nats; with `weights`, the weighted sum."
-        self.check(hidden, items, targets)
+        self.check(hidden, items, targets, weights, bias)
         return self.total(hidden, items, targets.long(), generator, seen, users, weights, bias)
 
     def total(self, hidden, items, targets, generator, seen, users, weights, bias) -> Float[Tensor, ""]:
         "The sum of `per_target`. An item bias becomes one more column of the table."
         if bias is not None: hidden, items = F.pad(hidden, (0, 1), value=1.0), torch.cat([items, bias.unsqueeze(1)], dim=1)
-        return weighted_sum(self.per_target(hidden, items, targets, generator, seen, users), weights)
+        return weighted_sum(self.per_target(*_in_one_type(hidden, items), targets, generator, seen, users), weights)
 
     def per_target(self, hidden, items, targets, generator, seen, users) -> Float[Tensor, "targets"]:
         raise NotImplementedError
@@ -102,7 +111,7 @@ class RankingLoss(nn.Module):
 
 # %% ../nbs/system/04_losses.ipynb #a287da0c
 @torch.no_grad()
-def _check_arguments(self, hidden, items, targets):
+def _check_arguments(self, hidden, items, targets, weights=None, bias=None):
     "Shapes and ranges, with the name of the argument that is wrong."
     if hidden.ndim != 2: raise ValueError(f"hidden must have shape (targets, width), not {tuple(hidden.shape)}")
     if items.ndim != 2 or items.shape[1] != hidden.shape[1]:
@@ -110,9 +119,13 @@ def _check_arguments(self, hidden, items, targets):
     if targets.shape != hidden.shape[:1]:
         raise ValueError(f"targets must have shape ({len(hidden)},) to match hidden, not {tuple(targets.shape)}")
     if targets.is_floating_point() or targets.dtype == torch.bool: raise ValueError(f"targets must hold integers, not {targets.dtype}")
+    for name, tensor, length in (("hidden", hidden, None), ("items", items, None), ("weights", weights, len(hidden)), ("bias", bias, len(items))):
+        if tensor is not None and not tensor.is_floating_point(): raise ValueError(f"{name} must hold floats, not {tensor.dtype}")
+        if tensor is not None and length is not None and tensor.shape != (length,): raise ValueError(f"{name} must have shape ({length},), not {tuple(tensor.shape)}")
     if not len(targets): raise ValueError("targets is empty: the mean over no target is undefined")
     if self.validate and not (0 <= int(targets.min()) and int(targets.max()) < len(items)):
         raise ValueError(f"targets must lie in 0 … {len(items) - 1}, the rows of items; found {int(targets.min())} … {int(targets.max())}")
+    if self.validate and weights is not None and not bool((weights >= 0).all()): raise ValueError("weights must not be negative (or NaN)")
 RankingLoss.check = _check_arguments
 
 # %% ../nbs/system/04_losses.ipynb #09f2c98c
@@ -133,6 +146,7 @@ def sampled_scores(
 ) -> Float[Tensor, "targets negatives"]:
     "Inner products of each hidden state with its own negatives, by whichever of two ways moves less memory."
     if len(items) > PICKED_UP_TO * negatives.shape[1]: return gathered_scores(hidden, items, negatives, bias)
+    hidden, items = _in_one_type(hidden, items)
     scores = hidden @ items.T
     return (scores if bias is None else scores + bias).gather(1, negatives)
 
@@ -147,7 +161,8 @@ class SampledLoss(RankingLoss):
     "A loss of the target's score and those of K drawn negatives. Subclasses define `of_scores` (or `compare`)."
     def __init__(self, num_negatives: int, pool: str):
         super().__init__()
-        if num_negatives < 1: raise ValueError(f"num_negatives must be at least 1, not {num_negatives}")
+        if not num_negatives >= 1: raise ValueError(f"num_negatives must be at least 1, not {num_negatives}")
+        if num_negatives % 1: raise ValueError(f"num_negatives must be a whole number, not {num_negatives}")
         self.num_negatives, self.pool = int(num_negatives), check_name("pool of negatives", pool, POOLS)
 
     def per_target(self, hidden, items, targets, generator, seen, users, bias=None):
@@ -261,10 +276,7 @@ def truncated_cross_entropy(
 ) -> Float[Tensor, "targets"]:                      # nats, at least 0
     "CE-n or CE-η: cross-entropy over the items that rank or score high enough (P2, eqs. 4 and 5). Give exactly one of `n` and `eta`."
     if (n is None) == (eta is None): raise ValueError("give exactly one of n and eta")
-    if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
-    if target.shape != scores.shape[:1]:
-        raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
-    scores, target = _widen(scores), target.long()
+    scores, target = _check_full(scores, target)
     own = scores.detach().gather(1, target.unsqueeze(1))
     kept = _among_best(scores.detach(), own, n) if eta is None else _within_margin(scores.detach(), own, eta)
     return F.cross_entropy(scores.masked_fill(~kept, -torch.inf), target, reduction="none")
@@ -278,7 +290,7 @@ class TruncatedCrossEntropy(RankingLoss):
     ):
         super().__init__()
         if (n is None) == (eta is None): raise ValueError("give exactly one of n and eta")
-        if n is not None and not n >= 1: raise ValueError(f"n must be a whole number of at least 1, not {n}")
+        if n is not None and (not n >= 1 or n % 1): raise ValueError(f"n must be a whole number of at least 1, not {n}")
         if eta is not None and not eta >= 0: raise ValueError(f"eta must be at least 0, not {eta}")
         self.n, self.eta = None if n is None else int(n), None if eta is None else float(eta)
     def per_target(self, hidden, items, targets, generator, seen, users):

@@ -73,8 +73,8 @@ def draw_unseen(
     generator: Generator | KeyedGenerator | None = None,
 ) -> Int[Tensor, "targets negatives"]:      # 0 … N-1
     "Draw uniformly with replacement from the items that are neither in the user's `seen` nor the target (P2, BCE and BPR)."
-    n = seen.num_items
-    _check_counts(num_negatives, n, 1)
+    n = seen.num_items; _check_counts(num_negatives, n, 1)
+    if users.shape != targets.shape: raise ValueError(f"users must have shape {tuple(targets.shape)} to match targets, not {tuple(users.shape)}")
     if seen.most < n - 1 and isinstance(generator, KeyedGenerator) and _on_gpu(targets):
         from ce_sce_rec.triton_randomness import launch_unseen
         return launch_unseen(generator.next_key(), users, targets, seen.keys, seen.offsets, n, num_negatives, seen.most)
@@ -110,4 +110,5 @@ def draw_negatives(
     if pool == "all": return draw_all(len(targets), num_negatives, num_items, generator, targets.device)
     if pool == "non-target" or seen is None: return draw_non_target(targets, num_negatives, num_items, generator)
     if users is None: raise ValueError("users must say which row of seen each target belongs to")
+    if seen.num_items != num_items: raise ValueError(f"seen must be of the {num_items} items that are drawn from, not of {seen.num_items}")
     return draw_unseen(seen, users, targets, num_negatives, generator)

@@ -193,4 +193,9 @@ def gathered_scores(
     if bias is not None and bias.shape != items.shape[:1]:
         raise ValueError(f"bias must have shape ({len(items)},) to match items, not {tuple(bias.shape)}")
     _check_index(index, len(items), "the rows of items")
-    return _GatheredScores.apply(hidden, items, index, bias, atomic)
+    return _GatheredScores.apply(*_in_one_type(hidden, items), index, bias, atomic)
+
+def _in_one_type(hidden, items):
+    "Both in the wider of their two types; torch multiplies equal ones only."
+    kind = torch.promote_types(hidden.dtype, items.dtype)
+    return hidden.to(kind), items.to(kind)

@@ -46,6 +46,7 @@ def _check_shapes(hidden, items, weights, bias, counts):
     for name, tensor in (("hidden", hidden), ("items", items), ("bias", bias), ("weights", weights)):
         if tensor is not None and not tensor.is_floating_point(): raise ValueError(f"{name} must hold floats, not {tensor.dtype}")
     if weights is not None and weights.device.type == "cpu" and not bool((weights >= 0).all()): raise ValueError("weights must not be negative")
+    if counts is not None and counts.is_signed() and counts.device.type == "cpu" and bool((counts < 0).any()): raise ValueError(f"counts must not be negative; found {int(counts.min())}")
 
 # %% ../../nbs/system/03b_kernels.ipynb #2fc9ba2b
 def _check_targets(hidden, items, targets, weights):
@@ -109,6 +110,9 @@ def multiplicities(
 ) -> Int[Tensor, "targets items"]:              # uint8; int16 from 256 draws on, int32 from 32,768 on
     "How often each item occurs in each row of `negatives`."
     if negatives.ndim != 2: raise ValueError(f"negatives must have shape (targets, draws), not {tuple(negatives.shape)}")
+    if negatives.is_floating_point() or negatives.dtype == torch.bool: raise ValueError(f"negatives must hold integers, not {negatives.dtype}")
+    if negatives.device.type == "cpu" and negatives.numel() and not (0 <= int(negatives.min()) and int(negatives.max()) < num_items):
+        raise ValueError(f"negatives must lie in 0 … {num_items - 1}; found {int(negatives.min())} … {int(negatives.max())}")
     kind = torch.uint8 if negatives.shape[1] < 256 else torch.int16 if negatives.shape[1] < 2**15 else torch.int32
     counts = torch.zeros(len(negatives), -(-num_items // 64) * 64, dtype=kind, device=negatives.device)
     return counts.scatter_add_(1, negatives.long(), counts.new_ones(()).expand(negatives.shape))[:, :num_items]

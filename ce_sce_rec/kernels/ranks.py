@@ -89,7 +89,7 @@ def ranks_of(
 ) -> Int[Tensor, "rows"]:                               # 1 (best) … N, int64
     "Rank of each target: 1 + the number of other items, seen ones left out, that score at least as high (P2, section 2). NaN raises `ValueError`."
     _check(states, items, targets, bias)
-    seen_rows, seen_items, bounds = _by_strip(seen, targets)
+    seen_rows, seen_items, bounds = _by_strip(seen, targets, len(items))
     ranks, bad = torch.ones_like(targets, dtype=torch.long), torch.zeros((), dtype=torch.bool, device=targets.device)
     for strip, scores in _strips(states, items, bias, chunk):
         row = torch.arange(len(scores), device=scores.device)
@@ -103,12 +103,15 @@ def ranks_of(
     return ranks
 
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #ac233b84
-def _by_strip(seen, targets):
+def _by_strip(seen, targets, num_items):
     "The seen cells sorted by row, and where each row's begin: one list for the host, read once."
     R = len(targets)
     if seen is None: return targets[:0], targets[:0], [0] * (R + 1)
     rows, items = seen
     if rows.shape != items.shape or rows.ndim != 1: raise ValueError(f"seen must hold a row and an item for each cell, not shapes {tuple(rows.shape)} and {tuple(items.shape)}")
+    for name, x in (("rows", rows), ("items", items)):
+        if x.is_floating_point() or x.dtype == torch.bool: raise ValueError(f"{name} of seen must hold integers, not {x.dtype}")
     rows, order = rows.sort(stable=True)
     if len(rows) and not (0 <= int(rows[0]) and int(rows[-1]) < R): raise ValueError(f"rows of seen must lie in 0 … {R - 1}; found {int(rows[0])} … {int(rows[-1])}")
+    if len(items) and not (0 <= int(items.min()) and int(items.max()) < num_items): raise ValueError(f"items of seen must lie in 0 … {num_items - 1}; found {int(items.min())} … {int(items.max())}")
     return rows, items[order], torch.searchsorted(rows, torch.arange(R + 1, device=rows.device)).tolist()
