@@ -307,7 +307,7 @@ class RankTruncatedCrossEntropy(TruncatedCrossEntropy):
         super().__init__(n=n)
 
 class MarginTruncatedCrossEntropy(TruncatedCrossEntropy):
-    "CE-η by its own name: `make_loss('ce-eta', eta=0.7)`; 0.7 is P2's best on Beauty (Figure 1a)."
+    "CE-η by its own name: `make_loss('ce-eta', eta=0.7)`; 0.7 is where P2 reports its best on Beauty (Figure 1a)."
     def __init__(self,
         eta: float = 0.7,   # margin in units of |s_+|, at least 0
     ):
