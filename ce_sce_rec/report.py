@@ -17,7 +17,7 @@ import pandas as pd
 from .errors import check_name
 from .files import atomic_write
 from .inference import mean_interval
-from .paper import compare_with_published, published_results
+from .paper import TOLERANCE, compare_with_published, published_results
 from .plots import BACKBONE_NAMES, LOSS_NAMES, metric_name
 
 # %% auto #0
@@ -88,15 +88,17 @@ def _tex(text):
     return text
 
 def latex(report: Report) -> str:
-    "The table with booktabs' rules; it needs `\\usepackage{booktabs}`."
+    "The table with booktabs' rules and its notes in small print; it needs the packages that its first line names."
     plain = report.text.map(_tex).rename(index=_tex, columns=_tex)
     plain.index.names = [None if n is None else _tex(n) for n in plain.index.names]
     style = plain.style
     if report.marks is not None:
-        bold = pd.DataFrame(np.where(report.marks == "best", "font-weight: bold", ""), index=plain.index, columns=plain.columns)
+        look = report.marks.map(lambda m: {"best": "font-weight: bold", "below": "font-style: italic"}.get(m, "")).set_axis(plain.index, axis=0).set_axis(plain.columns, axis=1)
         style = plain.set_axis(range(len(plain.columns)), axis=1).set_axis(range(len(plain)), axis=0).style if not plain.index.is_unique else style
-        style = style.apply(lambda _: bold.set_axis(style.index, axis=0).set_axis(style.columns, axis=1), axis=None)
-    return style.to_latex(hrules=True, convert_css=True, multicol_align="c", caption=_tex(report.caption) or None)
+        style = style.apply(lambda _: look.set_axis(style.index, axis=0).set_axis(style.columns, axis=1), axis=None)
+    code = style.to_latex(hrules=True, convert_css=True, multicol_align="c", caption=_tex(report.caption) or None)
+    notes = "".join(f"\\par\\smallskip{{\\footnotesize {_tex(n)}\\par}}\n" for n in report.notes)
+    return "% needs \\usepackage{booktabs, multirow}\n" + code.replace("\\end{tabular}\n", "\\end{tabular}\n" + notes)
 
 def save_report(report: Report, output: str | Path, name: str = "table") -> list[Path]:
     "Write `name`.html, .csv (numbers) and .tex into a directory."
@@ -116,7 +118,8 @@ def results_numbers(rows: pd.DataFrame, dataset: str, losses: Iterable[str], bac
 def _line(block, name, metric, **numbers):
     "A line with every column; what is not known is NaN."
     empty = dict.fromkeys(("printed", "authors", "authors_sd", "ours", "low", "high", "seeds", "difference", "allowed"), math.nan)
-    return {"block": block, "name": name, "metric": metric, **empty, **numbers}
+    kind = {"floors": "floor", "LLM": "LLM row as published"}.get(block, "trained")
+    return {"block": block, "name": name, "kind": kind, "metric": metric, **empty, **numbers}
 
 def _cell_line(rows, dataset, loss, backbone, metric):
     "The line of a trained cell."
@@ -140,14 +143,17 @@ def results_table(rows: pd.DataFrame, dataset: str, losses: Iterable[str], backb
     numbers = results_numbers(rows, dataset, losses, backbones, metrics, floors)
     best_llm = numbers[numbers.block == "LLM"].groupby("metric").printed.max()
     shown = numbers.ours.fillna(numbers.authors).fillna(numbers.printed)
-    best = shown.groupby([numbers.block, numbers.metric]).transform("max") == shown
+    judged = numbers.ours.where(numbers.kind == "trained", numbers.printed).groupby([numbers.block, numbers.metric])     # one source, or no best
+    complete = (judged.transform("count") == judged.transform("size")) | (numbers.kind != "trained")
+    best = complete & (judged.transform("max") == shown)
     numbers["mark"] = np.where(best & (numbers.block != "floors"), "best", np.where(shown < numbers.metric.map(best_llm), "below", ""))
     text = [{"printed": _number(n.printed), "authors": _number(n.authors, n.authors_sd), "ours": _ours(n), "Δ": _delta(n)} for n in numbers.itertuples()]
     index = pd.MultiIndex.from_frame(numbers[["block", "name"]].drop_duplicates(), names=[None, None])
     place = lambda values: pd.concat({metric_name(m): pd.DataFrame([v for v, k in zip(values, numbers.metric) if k == m], index=index) for m in metrics}, axis=1)
     marks = place([{c: ("missing" if t[c] == "missing" else m) for c in t} for t, m in zip(text, numbers["mark"])])
     notes = [masking_note(dataset), "authors: mean ± standard deviation of five seeds; ours: mean ± half of the 95 % interval over seeds, with the number of seeds where it is not five. "
-             "Δ: ours minus authors; * outside sampling error. Floors have no seeds."]
+             f"Δ: ours minus authors{_star(dataset, metrics)}. Floors have no seeds.",
+             "Bold: the best LLM row, and the best of a block by our means if none is missing. Italics: below the best LLM row (by the authors' means where ours are missing)."]
     return Report(place(text), numbers.assign(dataset=dataset), caption or DATASET_NAMES.get(dataset, dataset), notes, marks)
 
 # %% ../nbs/system/15c_report.ipynb #370e16f9
@@ -159,6 +165,12 @@ def _ours(n):
     if n.block == "floors": return f"{n.ours:.4f}"
     seeds = "" if n.seeds == 5 else f" ({n.seeds:.0f})"
     return f"{n.ours:.4f}" + ("" if math.isnan(n.low) else f" ± {n.high - n.ours:.4f}") + seeds
+
+def _star(dataset, metrics):
+    "The rules behind the star, for the metrics that are shown; nothing where the authors have no runs."
+    if dataset not in TOLERANCE: return ""
+    if "ndcg@10" not in metrics: return "; * more than two standard errors of the difference"
+    return f"; * more than is allowed: for NDCG@10 the larger of {TOLERANCE[dataset]} and two standard errors of the difference" + (", for the other metrics two standard errors" if len(metrics) > 1 else "")
 
 def _delta(n):
     if math.isnan(n.difference): return ""
