@@ -9,26 +9,30 @@ import math
 import time
 import warnings
 from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
-from .datasets import load_dataset
+from .backbones import BACKBONES
+from .datasets import DATASETS, data_directory, load_dataset
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, UnknownNameError, check_name
 from .evaluation import evaluate
 from .files import atomic_write
 from .inference import UserEvidence, read_evidence, write_evidence
-from .losses import loss_options
+from .losses import LOSSES, loss_options
 from .paper import METRICS, published_results, settings_for
 from .runs import GridError, RunConfig, RunStore, as_split, run_grid
+from .samples import resolve_device
 
 # %% auto #0
 __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_ITEMS', 'SOURCES', 'Unavailable', 'cell',
            'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'exact',
            'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'read_runs',
-           'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'Collected', 'train_cells',
-           'collect', 'stored_rows', 'stored_curves', 'export_results', 'published_cell', 'masking_rows']
+           'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed', 'Collected',
+           'train_cells', 'check_datasets', 'check_seeds', 'collect', 'stored_rows', 'stored_curves', 'export_results',
+           'published_cell', 'masking_rows']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ Cell = RunConfig | Unavailable
 
 def cell(backbone: str, loss: str, dataset: str, like: str | None = None, **settings) -> Cell:
     "The published settings of a cell with some replaced; `like` names the loss whose published settings are taken for one that was not published."
+    if backbone not in BACKBONES and backbone not in set(published_results()["backbone"]): check_name("backbone", backbone, BACKBONES)
+    for name in (loss, like or loss): check_name("loss", name, LOSSES)
     try:
         base = settings_for(backbone, like or loss, dataset)
         if like: base = replace(base, loss=loss, loss_options={k: v for k, v in base.loss_options.items() if k in loss_options(loss)})
@@ -90,8 +96,13 @@ def eta(datasets=("beauty", "yelp"), values=(0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0, 
 @grid
 def negatives(datasets=("beauty",), values=(1, 5, 10, 50, 100, 500, 1000), alpha=100.0, epochs=None) -> list[Cell]:
     "P2 Figure 3, left: SASRec with SSM and SCE over the number of negatives K, in SCE's settings"
-    return [cell("sasrec", loss, d, "sce", num_negatives=int(k), epochs=epochs, **({"alpha": float(alpha)} if loss == "sce" else {}))
+    return [cell("sasrec", loss, d, "sce", num_negatives=_whole("values", k), epochs=epochs, **({"alpha": float(alpha)} if loss == "sce" else {}))
             for d in datasets for loss in ("ssm", "sce") for k in values]
+
+def _whole(name, k):
+    "A number of negatives as an int; a part of one is refused, not cut off."
+    if k < 1 or int(k) != k: raise SettingError(f"{name} must be whole numbers of at least 1, not {k:g}")
+    return int(k)
 
 # %% ../nbs/system/15d_grids.ipynb #9e593cc6
 NUM_ITEMS = {"beauty": 12101, "yelp": 20033, "ml1m": 3416}
@@ -100,7 +111,7 @@ NUM_ITEMS = {"beauty": 12101, "yelp": 20033, "ml1m": 3416}
 def alpha(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 10000.0), negatives=(10, 100, 500), epochs=None) -> list[Cell]:
     "P1 Figures 4 and 8, P2 Figure 3, right: SASRec with SCE over α for several K, and α = |I|/K"
     grid_of = lambda d, k: [*values, *([NUM_ITEMS[d] / k] if d in NUM_ITEMS else [])]
-    return [cell("sasrec", "sce", d, num_negatives=int(k), alpha=float(a), epochs=epochs) for d in datasets for k in negatives for a in grid_of(d, k)]
+    return [cell("sasrec", "sce", d, num_negatives=_whole("negatives", k), alpha=float(a), epochs=epochs) for d in datasets for k in negatives for a in grid_of(d, k)]
 
 @grid
 def nce_c(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0), num_negatives=500, epochs=500) -> list[Cell]:
@@ -110,7 +121,7 @@ def nce_c(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0), num
 @grid
 def nce_curves(datasets=("beauty",), values=(10, 50, 100, 500), epochs=500) -> list[Cell]:
     "P1 Figure 3: learning curves of SASRec with NCE (c = 1) and NEG for several K"
-    return [cell("sasrec", loss, d, "nce", num_negatives=int(k), epochs=epochs, **({"c": 1.0} if loss == "nce" else {})) for d in datasets for loss in ("nce", "neg") for k in values]
+    return [cell("sasrec", loss, d, "nce", num_negatives=_whole("values", k), epochs=epochs, **({"c": 1.0} if loss == "nce" else {})) for d in datasets for loss in ("nce", "neg") for k in values]
 
 @grid
 def exact(datasets=("beauty", "yelp"), backbones=("sasrec",), losses=("ce",), epochs=None) -> list[Cell]:
@@ -218,7 +229,9 @@ def committed_rows(path: str | Path = "") -> pd.DataFrame:
 
 def committed_floors(path: str | Path = "") -> pd.DataFrame:
     "The floors' metrics, one row for each data set and floor."
-    return pd.read_csv(results_directory(path)/"floors.csv")
+    file = results_directory(path)/"floors.csv"
+    if not file.exists(): raise StoreError(f"the directory of results {file.parent} has no floors.csv")
+    return pd.read_csv(file)
 
 def committed_evidence(dataset: str, path: str | Path = "") -> UserEvidence | None:
     "The committed ranks of users on a data set, if there are any."
@@ -237,6 +250,12 @@ def estimated_seconds(config: RunConfig) -> float:
     return 1.0
 
 # %% ../nbs/system/15d_grids.ipynb #cfa5050c
+class RunsFailed(GridError):
+    "Some runs failed or cannot be read: `failures` maps them to their errors, `results` has the rows of the others."
+    def __init__(self, failures: dict[str, str], results: pd.DataFrame | None = None):
+        self.failures, self.results = failures, results
+        CeSceRecError.__init__(self, f"{len(failures)} failure{'s' * (len(failures) > 1)}, the other runs are in the store: " + "; ".join(f"{run}: {error}" for run, error in failures.items()))
+
 @dataclass
 class Collected:
     "Rows of some cells, and why others have none."
@@ -249,11 +268,11 @@ class Collected:
         text = f"{len(self.rows)} runs found"
         if self.missing: text += f", {len(self.missing)} missing"
         if self.unavailable: text += f", {len(self.unavailable)} cells that this version cannot train"
-        return text + (f", {len(self.failures)} failed" if self.failures else "")
+        return text + (f"; {len(self.failures)} failure{'s' * (len(self.failures) > 1)}" if self.failures else "")
 
     def raise_failures(self) -> None:
         "Raise one error that names every failed run; nothing if none failed. For the end of a notebook, after everything is written."
-        if self.failures: raise CeSceRecError(f"{len(self.failures)} run(s) failed, the others are in the store: " + "; ".join(f"{run}: {error}" for run, error in self.failures.items()))
+        if self.failures: raise RunsFailed(self.failures, self.rows)
 
     def save(self, output: str | Path) -> None:
         "Write `results.csv` (one row for each run) and, where there are any, `curves.csv` into a directory."
@@ -275,28 +294,55 @@ def train_cells(
     at_once: int = 1,                                               # passes at the same time, see `run_grid`
 ) -> dict[str, str]:
     "Train what the store lacks, short runs first. Returns the failures (run -> error); what time did not allow is simply not in the store."
-    started, queue, done = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), []
-    data, failures = _loaded(queue, data_dir)
+    started, queue, done, seeds = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), [], list(seeds)
+    data, failures = _loaded(queue, data_dir, len(seeds))
+    damaged = _damaged(runs := [c.with_options(seed=int(s)) for c in queue if c.dataset in data for s in seeds], data, store)
+    failures |= damaged.values()
     def watch(*where):
         if limit_seconds is not None and time.monotonic() - started >= limit_seconds: raise _TimeIsUp
         if progress: progress(*where)
     def finished(name):
         done.append(name)
         if say: say(f"{len(done)}: {name}, {time.monotonic() - started:.0f} s")
-    try: run_grid([c for c in queue if c.dataset in data], store, device, list(seeds), data=data, progress=watch, at_once=at_once, finished=finished)
+    try: run_grid([c for c in runs if c not in damaged], store, device, data=data, progress=watch, at_once=at_once, finished=finished)
     except _TimeIsUp: pass
     except GridError as e: failures |= {run: f"{type(x).__name__}: {x}" for run, x in e.failures.items()}
     return failures
 
 # %% ../nbs/system/15d_grids.ipynb #6e035356
-def _loaded(queue, data_dir):
-    "The splits of all data sets that can be loaded; for the others, an error for each cell."
+def _loaded(queue, data_dir, seeds):
+    "The splits of all data sets that can be loaded; for each of the others one error, with the number of its runs."
     data, failures = {}, {}
-    for config in queue:
-        if config.dataset in data: continue
-        try: data[config.dataset] = as_split(load_dataset(config.dataset, data_dir))
-        except (CeSceRecError, ValueError, OSError) as e: failures[f"{config.dataset} {config.backbone} {config.loss}"] = f"{type(e).__name__}: {e}"
+    for name, cells in Counter(c.dataset for c in queue).items():
+        try: data[name] = as_split(load_dataset(name, data_dir))
+        except (CeSceRecError, ValueError, OSError) as e: failures[f"{name} ({cells * seeds} runs)"] = f"{type(e).__name__}: {e}"
     return data, failures
+
+def _damaged(runs, data, store):
+    "Runs that the store has and cannot read: configuration -> (name, error)."
+    found = {}
+    for c in runs:
+        try: (name := c.run_id(data[c.dataset].fingerprint)) in store and store.load(name)
+        except StoreError as e: found[c] = (name, f"StoreError: {e}")
+    return found
+
+# %% ../nbs/system/15d_grids.ipynb #9d0c4a72
+def check_datasets(
+    names: Iterable[str],
+    data_dir: str | Path | None = None,
+    also: Iterable[str] = (),       # other names that are right, those of rows for example
+) -> None:
+    "Refuse a name that is no data set and no file, with the nearest right one."
+    right = {*DATASETS, *also}
+    for name in dict.fromkeys(names):
+        if name in right or name.startswith("amazon:") or Path(name).expanduser().exists() or (data_directory(data_dir)/name).exists(): continue
+        try: check_name("data set", name, DATASETS)
+        except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
+
+def check_seeds(seeds: int) -> int:
+    "Refuse a number of seeds below one."
+    if seeds < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
+    return seeds
 
 # %% ../nbs/system/15d_grids.ipynb #c946adf1
 SOURCES = ("committed", "store", "runs")
@@ -311,25 +357,44 @@ def collect(
     data_dir: str | Path | None = None,
     limit_seconds: float | None = None,
     progress: Callable[[int, int, str], None] | None = None,
+    metrics: str | Iterable[str] = (),      # what will be shown of the rows, to be checked
 ) -> Collected:
     "The rows of these cells and seeds, and everything about those that have none."
     cells, failures = list(cells), {}
-    check_name("source", source, SOURCES)
-    if source == "committed":
-        rows, missing = find_rows(cells, committed_rows(results), range(seeds))
-        curves = _committed_curves(rows, results)
+    _check_request(cells, source, seeds, device, [metrics] if isinstance(metrics, str) else metrics, data_dir)
+    if source == "committed": known = committed_rows(results)
     else:
-        run_store = RunStore(store)
+        run_store = RunStore(store, create=source == "runs")
         if source == "runs": failures = train_cells(cells, run_store, device, range(seeds), data_dir, limit_seconds, progress)
-        rows, missing = find_rows(cells, stored_rows(run_store), range(seeds))
-        curves = stored_curves(run_store, rows)
+        known = stored_rows(run_store, failures)
+    check_datasets((c.dataset for c in cells), data_dir, known["dataset"])
+    rows, missing = find_rows(cells, known, range(seeds))
+    curves = _committed_curves(rows, results) if source == "committed" else stored_curves(run_store, rows)
     return Collected(rows.reset_index(drop=True), missing, [c for c in cells if isinstance(c, Unavailable)], curves, failures)
 
+def _check_request(cells, source, seeds, device, metrics, data_dir):
+    "Refuse what cannot be right, before anything is read or trained."
+    check_name("source", source, SOURCES); check_seeds(seeds)
+    for metric in metrics: check_name("metric", metric, METRICS)
+    check_name("device", str(device or "auto").split(":")[0], ("auto", "cpu", "cuda"))
+    if source == "runs": resolve_device(device); check_datasets((c.dataset for c in cells), data_dir)
+
 # %% ../nbs/system/15d_grids.ipynb #8cbaa73e
-def stored_rows(store: RunStore) -> pd.DataFrame:
-    "One row for each finished run of a store, with `run`, the last 12 digits of its name."
-    rows = [{**store.load(name).row(), "run": name[-12:], "run_id": name} for name in store.ids()]
+def stored_rows(
+    store: RunStore,
+    failures: dict[str, str] | None = None,     # receives the runs that cannot be read (name -> error); None: a warning for each
+) -> pd.DataFrame:
+    "One row for each finished run of a store that can be read, with `run`, the last 12 digits of its name."
+    rows = []
+    for name in store.ids():
+        try: rows.append({**store.load(name).row(), "run": name[-12:], "run_id": name})
+        except StoreError as e: _left_out(name, e, failures)
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=sorted(_RUN_COLUMNS | {"run", "run_id"}))
+
+def _left_out(name, error, failures):
+    "Note a run that cannot be read, or warn of it."
+    if failures is None: warnings.warn(f"left out: {error}")
+    else: failures[name] = f"{type(error).__name__}: {error}"
 
 def stored_curves(store: RunStore, rows: pd.DataFrame) -> pd.DataFrame:
     "Validation by epoch of these rows' runs."
@@ -349,9 +414,15 @@ def _committed_curves(rows, results):
     return pd.concat([named, old], ignore_index=True) if len(named) and len(old) else (named if len(named) else old)
 
 # %% ../nbs/system/15d_grids.ipynb #7e96b2f8
-def export_results(store: RunStore, directory: str | Path, commit: str = "", runs_at_once: int | None = None) -> dict[str, int]:
+def export_results(
+    store: RunStore,
+    directory: str | Path,
+    commit: str = "",                           # the commit that the runs were made with, for the record
+    runs_at_once: int | None = None,            # how many runs shared the device
+    failures: dict[str, str] | None = None,     # see `stored_rows`
+) -> dict[str, int]:
     "Write rows, curves and users' ranks of all finished runs with a leave-one-out split; returns how many runs went into each table."
-    rows, directory, counts = stored_rows(store), Path(directory), {}
+    rows, directory, counts = stored_rows(store, failures), Path(directory), {}
     rows = rows[rows["split"] == "leave-one-out"] if len(rows) else rows
     rows = rows.assign(**{k: v for k, v in {"commit": commit, "runs_at_once": runs_at_once}.items() if v})
     for dataset, part in rows.groupby("dataset"):
@@ -392,14 +463,21 @@ def _merge(path, new, keys):
     atomic_write(path, new.drop_duplicates(keys if new["run"].notna().all() else None, keep="last").to_csv(index=False).encode())
 
 # %% ../nbs/system/15d_grids.ipynb #ed946e9e
-def masking_rows(store: RunStore, data_dir: str | Path | None = None, device: str | None = "cpu", known: pd.DataFrame | None = None) -> pd.DataFrame:
+def masking_rows(
+    store: RunStore,
+    data_dir: str | Path | None = None,
+    device: str | None = "cpu",
+    known: pd.DataFrame | None = None,          # rows of an earlier call
+    failures: dict[str, str] | None = None,     # see `stored_rows`
+) -> pd.DataFrame:
     "For each stored run: metrics with seen items masked and kept, over all targets and over new and repeated ones. Runs in `known` are not evaluated again."
     done, data, rows = set() if known is None else set(known["run"]), {}, []
-    for r in stored_rows(store).itertuples():
+    for r in stored_rows(store, failures).itertuples():
         if r.run in done or r.split != "leave-one-out": continue
         if r.dataset not in data: data[r.dataset] = _split_of(r.dataset, data_dir)
         if data[r.dataset] is None or data[r.dataset].fingerprint != r.split_fingerprint: continue
-        model = store.load_model(r.run_id, device)
+        try: model = store.load_model(r.run_id, device)
+        except StoreError as e: _left_out(r.run_id, e, failures); continue
         for mask in (True, False):
             result = evaluate(model, data[r.dataset], "test", mask)
             parts = {"all": {**result.metrics, "targets": len(result.ranks)}, **result.by_repetition(1, 5, 10)}

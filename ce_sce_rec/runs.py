@@ -144,13 +144,17 @@ STORE_VERSION = 1
 
 class RunStore:
     "Finished runs on disk, one folder each."
-    def __init__(self, path: str | Path):
+    def __init__(self,
+        path: str | Path,
+        create: bool = True,    # make the store where there is none; False, for readers: refuse
+    ):
         self.path = Path(path).expanduser()
         marker = self.path/"store.json"
         try:
             if marker.exists(): _check_marker(marker)
             elif self.path.exists() and any(self.path.iterdir()):
                 raise StoreError(f"{self.path} is not a run store: it has files but no store.json; name an empty or a new directory")
+            elif not create: raise StoreError(f"there is no run store {self.path}")
             else: atomic_write(marker, json.dumps({"format": "ce_sce_rec run store", "version": STORE_VERSION}).encode())
         except OSError as e: raise StoreError(f"the run store {self.path} cannot be used: {e.strerror or e}") from None
 
