@@ -34,9 +34,14 @@ def _add_run(commands):
     p = commands.add_parser("run", help="run an experiment notebook", description="Run an experiment notebook. 'ce-sce-rec list EXPERIMENT' shows its parameters.")
     p.add_argument("experiment")
     p.add_argument("-p", "--parameter", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"), help="a parameter and its value; lists take several values")
-    p.add_argument("--timeout", type=float, help="seconds that one cell may take (no limit by default)")
+    p.add_argument("--timeout", type=_positive, help="whole seconds that one cell may take (no limit by default)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(function=do_run)
+
+def _positive(word):
+    "A whole number of at least 1."
+    if not word.isdecimal() or int(word) < 1: raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {word!r}")
+    return int(word)
 
 def _add_data(commands):
     p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
@@ -93,7 +98,7 @@ def _add_grid(commands):
     p.add_argument("--datasets", nargs="+", help="only these data sets"); p.add_argument("--backbones", nargs="+", help="only these (p1, p2)"); p.add_argument("--losses", nargs="+", help="only these (p1, p2, budget)")
     p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
     p.add_argument("--epochs", type=int, help="other than the published number")
-    p.add_argument("--seeds", type=int, default=5, help="number of seeds: 0, 1, … (default: 5)")
+    p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
     p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
@@ -134,11 +139,19 @@ def _named(parameters):
     return named
 
 def _number_or_word(word):
-    "A setting from the command line: a number if it reads as one."
+    "A setting from the command line: a number, true or false if it reads as one."
     for kind in (int, float):
         try: return kind(word)
         except ValueError: pass
-    return word
+    return {"true": True, "false": False}.get(word.lower(), word)
+
+def _settings(given, args):
+    "The settings of `train`; what its own words and --seeds say is refused, because the settings and the name of the run would not follow."
+    for name, value in given.items():
+        words = {n: getattr(args, n) for n in ("backbone", "loss", "dataset")}
+        if name in words: raise SettingError(f"-p {name} {value} is refused: the {name} is one of the command's words, write 'train {' '.join((words | {name: value}).values())}'")
+        if name == "seed": raise SettingError(f"-p seed {value} is refused: seeds are given by --seeds {value}")
+    return {name: _number_or_word(value) for name, value in given.items()}
 
 # %% ../nbs/system/17_cli.ipynb #9fac4425
 def do_train(args) -> None:
@@ -147,8 +160,8 @@ def do_train(args) -> None:
     from ce_sce_rec.paper import settings_for
     from ce_sce_rec.runs import RunStore, run_grid
     from ce_sce_rec.datasets import load_dataset
+    settings = _settings(_named(args.parameter), args)
     data = load_dataset(args.dataset, args.data_dir)
-    settings = {name: _number_or_word(value) for name, value in _named(args.parameter).items()}
     config = settings_for(args.backbone, args.loss, data.name).with_options(**settings)
     store = RunStore(args.store)
     table = run_grid([config], store, args.device, args.seeds, data={data.name: data}, progress=None if args.quiet else progress_bar())
@@ -165,13 +178,15 @@ def do_grid(args) -> None:
     if args.name == "masking": return _masking(args, grids)
     given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
     cells = grids.grid_cells(args.name, **given)
+    grids.check_datasets((c.dataset for c in cells), args.data_dir)
     store, seeds = grids.RunStore(args.store), 1 if args.name == "budget" else args.seeds
     failures = _train(args, grids, cells, store, range(seeds))
     if args.name == "budget":       # the winners of complete searches run with all seeds
-        cells = grids.winners(cells, grids.stored_rows(store))
+        cells = grids.winners(cells, grids.stored_rows(store, failures))
         seeds, failures = args.seeds, failures | _train(args, grids, cells, store, range(args.seeds))
-    found = grids.collect(cells, "store", seeds, store=store.path)
-    print(found); found.failures = failures
+    found = grids.collect(cells, "store", seeds, store=store.path, data_dir=args.data_dir)
+    found.failures = failures | found.failures
+    print(found)
     found.raise_failures()
 
 def _train(args, grids, cells, store, seeds):
@@ -187,15 +202,18 @@ def _show_grids(grids):
 
 def _masking(args, grids):
     "Evaluate every stored model with seen items masked and kept."
-    path = Path(args.to or args.store)/"masking.csv"
-    table = grids.masking_rows(grids.RunStore(args.store), args.data_dir, args.device or "cpu", grids.read_runs(path) if path.exists() else None)
+    path, failures = Path(args.to or args.store)/"masking.csv", {}
+    table = grids.masking_rows(grids.RunStore(args.store, create=False), args.data_dir, args.device or "cpu", grids.read_runs(path) if path.exists() else None, failures)
     grids.atomic_write(path, table.to_csv(index=False).encode())
     print(f"{path}: {table['run'].nunique() if len(table) else 0} runs")
+    if failures: raise grids.RunsFailed(failures)
 
 def do_export(args) -> None:
     "Write rows, curves and users' ranks of a store."
-    from ce_sce_rec.grids import RunStore, export_results
-    for table, runs in export_results(RunStore(args.store), args.to, args.commit, args.runs_at_once).items(): print(f"{table}: {runs} runs")
+    from ce_sce_rec.grids import RunsFailed, RunStore, export_results
+    failures = {}
+    for table, runs in export_results(RunStore(args.store, create=False), args.to, args.commit, args.runs_at_once, failures).items(): print(f"{table}: {runs} runs")
+    if failures: raise RunsFailed(failures)
 
 # %% ../nbs/system/17_cli.ipynb #fea2a7ce
 def do_evaluate(args) -> None:
@@ -210,7 +228,7 @@ def do_evaluate(args) -> None:
     rows = {**{name.lower(): floor for name, floor in FLOORS.items()}, "ceiling": bayes_ceiling}
     if args.what in rows: result = rows[args.what](data, args.part, mask)
     elif Path(args.what).suffix in (".csv", ".tsv", ".txt"): result = evaluate_recommendations(args.what, data, args.part, mask)
-    else: result = evaluate(RunStore(args.store).load_model(args.what, args.device), data, args.part, mask)
+    else: result = evaluate(RunStore(args.store, create=False).load_model(args.what, args.device), data, args.part, mask)
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
 
@@ -236,7 +254,7 @@ def do_recommend(args) -> None:
     from ce_sce_rec.datasets import load_dataset
     from ce_sce_rec.model_files import load_model
     from ce_sce_rec.runs import RunStore
-    saved = load_model(args.model, args.device) if args.model else RunStore(args.store).saved_model(args.run, args.device)
+    saved = load_model(args.model, args.device) if args.model else RunStore(args.store, create=False).saved_model(args.run, args.device)
     data = load_dataset(args.dataset, args.data_dir) if args.dataset else None
     items, users = (saved.item_ids.holds, saved.user_ids and saved.user_ids.holds) if data is None else ("text" if ids.dtype.kind in "OU" else "whole numbers" for ids in (data.item_ids, data.user_ids))
     if args.histories: histories, names = _ids_as_text(load_dataset(args.histories, cache=False), items, users), None

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 from .errors import CeSceRecError, SettingError, StoreError, check_name
@@ -68,7 +68,9 @@ def check_parameters(experiment: str, given: dict[str, Any]) -> dict[str, Any]:
     "The given parameters in their declared types. Unknown names raise `UnknownNameError`, wrong values `SettingError`."
     declared = parameters_of(experiment)
     for name in given: check_name(f"parameter of {experiment}", name, declared)
-    return {name: _read_value(declared[name], value) for name, value in given.items()}
+    values = {name: _read_value(declared[name], value) for name, value in given.items()}
+    for name in values.get("experiments", ()): check_name("experiment", name, list_experiments())
+    return values
 
 def _read_value(parameter: Parameter, value: Any) -> Any:
     "One value (or the words of one) as the declared type."
@@ -158,33 +160,35 @@ class ExperimentRun:
     notebook: Path      # the executed notebook
     output: Path        # its directory
     seconds: float
-    @property
-    def files(self) -> list[Path]:
-        "The files of the output directory besides the executed notebook (not those of folders in it, such as a run store)."
-        return sorted(p for p in self.output.iterdir() if p.is_file() and p != self.notebook)
+    files: list[Path] = field(default_factory=list)     # what it wrote there besides the notebook (not in folders, such as a run store)
+
+def _versions(folder):
+    "What tells a file from one that was written later: place and time on the disk."
+    return {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in sorted(folder.iterdir()) if p.is_file()}
 
 # %% ../nbs/system/16_experiments.ipynb #5de3a82a
 def run_experiment(
     experiment: str,
     parameters: dict[str, Any] | None = None,   # checked by name and type before anything starts
     show_progress: bool = True,                 # draw a bar on the terminal
-    timeout: float | None = None,               # seconds that a single cell may take; no limit if None
+    timeout: int | None = None,                 # whole seconds that a single cell may take; no limit if None
 ) -> ExperimentRun:
     "Run an experiment notebook with papermill. Wrong parameters are refused first; a failure raises `ExperimentError`."
     import papermill
     parameters = check_parameters(experiment, parameters or {})
+    if timeout is not None and (timeout < 1 or timeout != int(timeout)): raise SettingError(f"timeout must be a whole number of seconds of at least 1, not {timeout!r}")
     output = Path(parameters.get("output") or parameters_of(experiment)["output"].default)
     _make_directory(output)
-    notebook, started = output/f"{experiment}.ipynb", time.time()
+    notebook, started, before = output/f"{experiment}.ipynb", time.time(), _versions(output)
     logging.getLogger("papermill").setLevel(logging.ERROR)
     with ProgressWatcher(show_progress):
         try: papermill.execute_notebook(str(list_experiments()[experiment]), str(notebook), parameters, kernel_name="python3", language="python",
-                                        progress_bar=False, execution_timeout=timeout, kernel_manager_class=_kernel_manager())
+                                        progress_bar=False, execution_timeout=timeout and int(timeout), kernel_manager_class=_kernel_manager())
         except papermill.PapermillExecutionError as e: raise ExperimentError(f"{e.ename}: {e.evalue}\n(the executed notebook {notebook} shows where)") from None
         except (RuntimeError, TimeoutError) as e: raise ExperimentError(f"the notebook did not finish: {e}\n({notebook} holds what was executed)") from None
-    result = output/"results.csv"
-    if not result.exists() or result.stat().st_mtime < started - 1: raise ExperimentError(f"the notebook ended without writing {result}; see {notebook}")
-    return ExperimentRun(notebook, output, time.time() - started)
+    written = [p for p, version in _versions(output).items() if version != before.get(p) and p != notebook]
+    if output/"results.csv" not in written: raise ExperimentError(f"the notebook ended without writing {output/'results.csv'}; see {notebook}")
+    return ExperimentRun(notebook, output, time.time() - started, written)
 
 # %% ../nbs/system/16_experiments.ipynb #5c9428a4
 def _make_directory(path):
