@@ -336,6 +336,7 @@ def check_datasets(
     right = {*DATASETS, *also}
     for name in dict.fromkeys(names):
         if name in right or name.startswith("amazon:") or Path(name).expanduser().exists() or (data_directory(data_dir)/name).exists(): continue
+        if Path(name).suffix or Path(name).parent != Path("."): raise DatasetError(f"there is no file {name}")
         try: check_name("data set", name, DATASETS)
         except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
 
