@@ -52,6 +52,17 @@ def test_an_error_inside_the_notebook_is_one_sentence(tmp_path):
     assert done.returncode == 1 and "did you mean 'beauty'?" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_a_loss_that_fails_does_not_take_the_others_along(tmp_path):
+    rows = ["100 " + " ".join(map(str, [*range(1, 13), 1, 2]))] + [f"{u} " + " ".join(str((u * k) % 12 + 1) for k in range(1, 7)) for u in (1, 5, 7, 11)]
+    (tmp_path / "tiny.txt").write_text("\n".join(rows) + "\n")            # user 100 has every item, so BCE finds no unseen one to draw
+    done = run("run", "compare_losses", "-p", "dataset", "tiny.txt", "-p", "losses", "ce", "bce", "sce", "-p", "epochs", 1, "-p", "seeds", 1, "-p", "device", "cpu",
+               "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
+    assert done.returncode == 1 and "1 of 3 runs failed" in done.stderr and "Traceback" not in done.stderr
+    assert pd.read_csv(tmp_path / "out" / "results.csv").loss.tolist() == ["ce", "sce"]
+    assert {"curves.csv", "figure.png", "table.html"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    assert "FAILED tiny sasrec bce seed 0" in (tmp_path / "out" / "compare_losses.ipynb").read_text(encoding="utf-8")
+
+
 def test_wrong_parameters_are_refused_before_anything_starts(tmp_path):
     done = run("run", "compare_losses", "-p", "sedes", 3, cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'seeds'?" in done.stderr and not list(tmp_path.iterdir())

@@ -72,6 +72,29 @@ def test_training_what_the_store_lacks(tmp_path):
     pd.testing.assert_frame_equal(first, again)             # seconds included: nothing was trained twice
 
 
+def test_a_damaged_run_is_named_and_the_others_are_shown(tmp_path):
+    words = ["run", "fig1a", "--quiet", "-p", "datasets", "synthetic", "-p", "values", "0.7", "-p", "seeds", 2, "-p", "epochs", 1, "-p", "device", "cpu", "-p", "store", "runs", "-p", "results", RESULTS]
+    assert run(*words, "-p", "source", "runs", "-p", "output", "out", cwd=tmp_path).returncode == 0
+    damaged = sorted(p.parent for p in (tmp_path / "runs").glob("*-ce-eta-seed1-*/config.json"))[0]
+    (damaged / "config.json").write_text("{")
+    done = run(*words, "-p", "source", "store", "-p", "output", "again", cwd=tmp_path)
+    assert done.returncode == 1 and f"1 failure, the other runs are in the store: {damaged.name}: StoreError" in done.stderr
+    assert len(pd.read_csv(tmp_path / "again" / "results.csv")) == 3 and (tmp_path / "again" / "figure.png").exists()
+    done = run("run", "reproduce_all", "--quiet", "-p", "experiments", "table1", "-p", "source", "store", "-p", "store", "nosuch", "-p", "results", RESULTS, "-p", "output", "all", cwd=tmp_path)
+    assert done.returncode == 1 and "the verdicts: StoreError: there is no run store nosuch" in done.stderr and not (tmp_path / "nosuch").exists()
+
+
+@pytest.mark.parametrize("words, message", [
+    (["-p", "datasets", "beuty"], "did you mean 'beauty'?"),
+    (["-p", "metrics", "ndcg@7"], "unknown metric 'ndcg@7'"),
+    (["-p", "source", "runs", "-p", "datasets", "synthetic", "-p", "results", "."], "has no floors.csv"),
+])
+def test_what_cannot_be_right_is_refused_before_anything_is_trained(words, message, tmp_path):
+    done = run("run", "table3", "--quiet", *words, "-p", "output", "out", "-p", "store", "runs", cwd=tmp_path)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "out" / "results.csv").exists()
+
+
 def test_reproduce_all_reports_a_failure_and_goes_on(tmp_path):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "thesis.tex").write_text("…")      # not a run store: the experiment that wants one fails
