@@ -153,7 +153,7 @@ def results_table(rows: pd.DataFrame, dataset: str, losses: Iterable[str], backb
     marks = place([{c: ("missing" if t[c] == "missing" else m) for c in t} for t, m in zip(text, numbers["mark"])])
     notes = [masking_note(dataset), "authors: mean ± standard deviation of five seeds; ours: mean ± half of the 95 % interval over seeds, with the number of seeds where it is not five. "
              f"Δ: ours minus authors{_star(dataset, metrics)}. Floors have no seeds.",
-             "Bold: the best LLM row, and the best of a block by our means if none is missing. Italics: below the best LLM row (by the authors' means where ours are missing)."]
+             "Bold: the best LLM row, and the best of a block by our means if all are there. Italics: below the best LLM row (by the authors' means where there are none of ours)."]
     return Report(place(text), numbers.assign(dataset=dataset), caption or DATASET_NAMES.get(dataset, dataset), notes, marks)
 
 # %% ../nbs/system/15c_report.ipynb #370e16f9

@@ -58,7 +58,9 @@ def test_a_table_says_missing_and_never_fills(tmp_path):
     trained = numbers[~numbers.block.isin(["floors", "LLM"])]
     assert trained.ours.isna().all() and trained.printed.notna().all() and trained.authors.notna().all()
     assert (tmp_path / "out" / "table_beauty.html").read_text().count("missing") == len(trained)
-    assert r"\toprule" in (tmp_path / "out" / "table_beauty.tex").read_text()
+    code = (tmp_path / "out" / "table_beauty.tex").read_text(encoding="utf-8")
+    assert r"\toprule" in code and code.index("the authors do not say whether seen items were masked") > code.index(r"\end{tabular}")
+    assert set(numbers[numbers.kind == "LLM row as published"].block) == {"LLM"}
 
 
 def test_training_what_the_store_lacks(tmp_path):
