@@ -5,19 +5,23 @@
 # %% ../nbs/system/08a_layers.ipynb #43f0f833
 from __future__ import annotations
 import copy
+import hashlib
 import math
+import re
 from contextlib import contextmanager
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from .errors import SettingError
 from .kernels.blocks import keyed_dropout, residual_norm
 from .kernels.gather import embedding_lookup
 from .randomness import fold_in
 
 # %% auto #0
 __all__ = ['STRETCH', 'SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup',
-           'Embedding', 'site_keys', 'dropout_keys', 'Dropout', 'number_dropouts', 'can_stack', 'stack', 'member']
+           'Embedding', 'site_keys', 'dropout_keys', 'Dropout', 'number_dropouts', 'model_options', 'check_alike',
+           'can_stack', 'stack', 'member']
 
 # %% ../nbs/system/08a_layers.ipynb #2e955ebd
 STRETCH = 512       # rows of a stretch
@@ -133,6 +137,36 @@ def number_dropouts(model: nn.Module) -> nn.Module:
     for site, layer in enumerate(layers): layer.site = site
     return model
 
+# %% ../nbs/system/08a_layers.ipynb #e672e799
+def model_options(model: nn.Module) -> dict[str, str]:
+    "What a model is besides its parameters, as text by name: the class of each of its modules, their attributes and their buffers."
+    found, ours = {}, vars(nn.Module())
+    for path, module in model.named_modules():
+        own = {"class": type(module).__qualname__, **{k: _as_text(v) for k, v in vars(module).items() if k not in ours and not isinstance(v, Tensor)},
+               **{k: _digest(b) for k, b in module._buffers.items() if b is not None}}
+        if isinstance(module, Dropout): del own["site"]         # given anew by `number_dropouts`
+        found |= {f"{path}.{k}".lstrip("."): v for k, v in own.items()}
+    return found
+
+def _as_text(value): return re.sub(r" at 0x[0-9a-f]+", "", repr(value), flags=re.I)     # an address is nothing that an object is
+
+def _digest(buffer):
+    "Shape, type and contents of a buffer in short."
+    contents = buffer.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+    return f"{tuple(buffer.shape)} {buffer.dtype} {hashlib.sha256(contents).hexdigest()[:12]}"
+
+def check_alike(models: list[nn.Module]) -> None:
+    "Refuse models that differ in anything but the values of their parameters, naming what it is."
+    shapes = [{name: (p.shape, p.requires_grad) for name, p in model.named_parameters()} for model in models]
+    options = [model_options(model) for model in models]
+    for number in range(1, len(models)):
+        names = [k for k in {**options[0], **options[number]} if options[0].get(k) != options[number].get(k)]
+        if shapes[0] == shapes[number] and not names: continue
+        what = "the names or shapes of their parameters" if shapes[0] != shapes[number] else "their options"
+        which = f": {names[0]} is {options[0].get(names[0], 'missing')} in the first and {options[number].get(names[0], 'missing')} in number {number + 1}" if names else ""
+        raise SettingError(f"the models differ in {what}{which}; models of one ensemble are the same but for their weights")
+
+
 # %% ../nbs/system/08a_layers.ipynb #9e3fe515
 MEMBER_LAYERS = (Linear, LayerNorm, Embedding)
 
@@ -143,8 +177,7 @@ def can_stack(model: nn.Module) -> bool:
 
 def stack(models: list[nn.Module]) -> nn.Module:
     "An ensemble of models of the same architecture. The models themselves are left alone."
-    shapes = [{name: (p.shape, p.requires_grad) for name, p in model.named_parameters()} for model in models]
-    if any(s != shapes[0] for s in shapes): raise ValueError("the models differ in the names or shapes of their parameters")
+    check_alike(models)
     if not can_stack(models[0]): raise ValueError(f"{type(models[0]).__name__} has layers without members: it cannot be stacked")
     ensemble = copy.deepcopy(models[0])
     sources = [dict(model.named_parameters()) for model in models]

@@ -27,7 +27,7 @@ from .datasets.interactions import Interactions, Split
 from .errors import SettingError, StoreError, TrainingDiverged, check_name
 from .evaluation import Evaluation, evaluate_backbone, evaluate_members, masks_seen
 from .files import atomic_write
-from .layers import SITES, can_stack, dropout_keys, number_dropouts, stack
+from .layers import SITES, can_stack, check_alike, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
@@ -58,7 +58,7 @@ class Turn:
 class Trainer:
     "Train a backbone with a loss on the training part of a split; validate, keep the best weights, test once. Lists of backbones and seeds are trained together."
     def __init__(self,
-        backbone: Backbone | list[Backbone],    # one for each seed
+        backbone: Backbone | list[Backbone],    # one for each seed, alike in all but their weights; together they must fit into the device's memory
         loss: RankingLoss | list[RankingLoss],  # one for all, or one for each seed
         interactions: Interactions | Split,     # split leave-one-out if it is not split yet
         *, epochs: int = 200,
@@ -88,6 +88,7 @@ class Trainer:
         self.make_optimiser(learning_rate, weight_decay)
         self.recording, self.turn = record and self.device.type == "cuda", turn
         self.make_room()
+        self.identity = self.describe()
         self.reset()
 
 # %% ../nbs/system/13_training.ipynb #b78e1907
@@ -116,6 +117,8 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
         if b.num_items != items: raise SettingError(f"the backbone knows {b.num_items} items, the data set has {items}")
     self.backbone, self.stacked = self.backbones[0], all(can_stack(b) for b in self.backbones)
     if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} has layers without members: train its seeds one at a time")
+    if len(set(map(id, self.backbones))) < E: raise SettingError(f"{E} seeds need {E} different backbones; the list names one of them more than once")
+    check_alike(self.backbones)
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
     for l in losses: l.validate = False
@@ -165,6 +168,18 @@ def _best_epoch(self): return self.best_epochs[0]
 @property
 def _best_value(self): return self.best_values[0]
 Trainer.best_epoch, Trainer.best_value = _best_epoch, _best_value
+
+# %% ../nbs/system/13_training.ipynb #9f49804a
+@patch
+def describe(self: Trainer) -> str:
+    "The settings that determine a training, one a line: options of backbone and losses, seeds, the trainer's own, and the fingerprint of the split."
+    parts = {"backbone": self.backbone, **{f"loss {e}": loss for e, loss in enumerate(self.losses)}}
+    options = {f"{part} {name}": value for part, module in parts.items() for name, value in model_options(module).items()}
+    rates = {name: [g[key] for g in self.optimiser.param_groups] for name, key in (("learning_rate", "lr"), ("weight_decay", "weight_decay"))}
+    own = {"seeds": self.seeds, **rates, **{k: getattr(self, k) for k in ("batch_size", "eval_every", "masked", "monitor", "precision")},
+           "type": next(self.model.parameters()).dtype, "split": self.split.fingerprint}
+    return "\n".join(f"{name} {value}" for name, value in (options | own).items())
+
 
 # %% ../nbs/system/13_training.ipynb #e7473aa6
 PURPOSES = {"samples": 1, "dropout": SITES, "negatives": 4}         # how many keys a step may need at once for each
@@ -422,7 +437,7 @@ def best_weights(self: Trainer, member: int = 0) -> dict[str, Tensor]:
 @patch
 def fit(self: Trainer,
     checkpoint: str | Path | None = None,       # where progress is saved and resumed from; no checkpoints if None
-    identity: str = "",                         # what the checkpoint belongs to; one of another identity is refused
+    identity: str | None = None,                # what the checkpoint belongs to, the trainer's own settings if None; one of another identity is refused
     save_every: float = 30.0,                   # seconds between saves, at the earliest (after a validation)
     report: Callable[[int, float, dict], None] | None = None,   # called with (epoch, train_loss, validation metrics or {}), means over members
     progress: bool = False,                     # draw a progress bar, unless `report` is given
@@ -497,21 +512,21 @@ def result(self: Trainer, member: int, test: Evaluation) -> TrainingResult:
 PROGRESS = ("epoch", "rows", "best_epochs", "best_values", "train_seconds", "eval_seconds")
 
 @patch
-def save_checkpoint(self: Trainer, path: Path, identity: str = "") -> None:
+def save_checkpoint(self: Trainer, path: Path, identity: str | None = None) -> None:
     "Write all progress to `path` in one step."
     tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
     for e, loss in enumerate(self.losses): tensors |= {f"loss.{e}.{k}": v for k, v in loss.state_dict().items()}
     tensors |= {f"best.{k}": v for k, v in self.best.items()}
     for i, parameter in enumerate(self.parameters):
         tensors |= {f"adam.{i}.{k}": v for k, v in self.optimiser.state[parameter].items()}
-    progress = {"identity": identity, **{name: getattr(self, name) for name in PROGRESS},
+    progress = {"identity": self.identity if identity is None else identity, **{name: getattr(self, name) for name in PROGRESS},
                 "failed": [failure and [str(failure), failure.epoch, failure.step] for failure in self.failed]}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     atomic_write(path, as_safetensors(tensors, metadata={"progress": json.dumps(progress)}))
 
 # %% ../nbs/system/13a_checkpoints.ipynb #4c7db459
 @patch
-def resume(self: Trainer, path: Path, identity: str = "") -> bool:
+def resume(self: Trainer, path: Path, identity: str | None = None) -> bool:
     "Take up the progress saved at `path`, if there is any; says whether there was."
     if not path.exists(): return False
     try:
@@ -521,9 +536,16 @@ def resume(self: Trainer, path: Path, identity: str = "") -> bool:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
         warnings.warn(f"the checkpoint {path} is damaged ({type(e).__name__}: {e}); training starts anew")
         return False
-    if progress["identity"] != identity: raise StoreError(f"the checkpoint {path} belongs to another configuration ({progress['identity']!r}, not {identity!r})")
+    found, wanted = progress["identity"], self.identity if identity is None else identity
+    if found != wanted: raise StoreError(f"the checkpoint {path} belongs to another configuration ({_only(found, wanted)}, not {_only(wanted, found)})")
+    if progress["epoch"] > self.epochs: raise StoreError(f"the checkpoint {path} is at epoch {progress['epoch']}, which is more than epochs, {self.epochs}")
     self.take_up(progress, tensors)
     return True
+
+def _only(identity, other):
+    "The lines of an identity that another one does not have, at most three of them."
+    lines = [line for line in identity.splitlines() if line not in other.splitlines()]
+    return repr("; ".join(lines[:3]) + "; …" * (len(lines) > 3))
 
 # %% ../nbs/system/13a_checkpoints.ipynb #a670d588
 @patch
