@@ -33,7 +33,7 @@ from .randomness import stream_seed
 from .training import PRECISIONS, Trainer, TrainingResult, Turn
 
 # %% auto #0
-__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'GridError', 'run_grid', 'learning_curves']
+__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'GridError', 'run_grid', 'learning_curves']
 
 # %% ../nbs/system/14_runs.ipynb #c6129d83
 @dataclass(frozen=True)
@@ -120,11 +120,16 @@ def package_version() -> str:
     return __version__
 
 # %% ../nbs/system/14_runs.ipynb #6d47f546
+def peak_memory(device: torch.device) -> int | None:
+    "Most bytes that this process's tensors have held on a GPU at one moment since its count was last started anew; None on a CPU."
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None
+
 def record_of(config: RunConfig, split: Split, run: TrainingResult, device: torch.device, turn: Turn | None = None) -> RunRecord:
     "The record of a finished training."
     result = {"best_epoch": run.best_epoch,
               "valid": run.valid, "test": run.test.metrics, "masked": run.test.masked, "evaluated_users": len(run.test.users),
               "seconds": run.seconds, "train_seconds": run.train_seconds, "eval_seconds": run.eval_seconds, "members": run.members, "runs_at_once": turn.sharing if turn else 1,
+              "peak_memory": peak_memory(device),
               "data_fingerprint": split.interactions.fingerprint, "split": split.kind, "split_fingerprint": split.fingerprint, **describe_machine(device)}
     return RunRecord(config, result, run.history, run.test.ranks.numpy().astype(np.int32))
 
@@ -137,7 +142,7 @@ def row(self: RunRecord) -> dict:
     options = {**c.pop("backbone_options"), **c.pop("loss_options")}
     metrics = {f"{part}_{name}": value for part in ("valid", "test") for name, value in r[part].items()}
     rest = {k: r.get(k) for k in ("seconds", "train_seconds", "eval_seconds", "members", "runs_at_once", "device", "torch", "ce_sce_rec", "split", "data_fingerprint", "split_fingerprint")}
-    return {**names, **c, **options, "best_epoch": r["best_epoch"], **metrics, **rest}
+    return {**names, **c, **options, "best_epoch": r["best_epoch"], **metrics, **rest, "peak_memory": r.get("peak_memory") or np.nan}
 
 # %% ../nbs/system/14_runs.ipynb #451a16a3
 STORE_VERSION = 1
@@ -316,6 +321,7 @@ def _train_members(configs, ids, split, store, device, report, turn):
     return [x for part in (slice(None, half), slice(half, None)) for x in _train_members(configs[part], ids[part], split, store, device, report, turn)]
 
 def _train_and_file(configs, ids, split, store, device, report, turn):
+    if device.type == "cuda" and turn is None: torch.cuda.reset_peak_memory_stats(device)      # shared, it is not this pass's to reset
     trainer = _trainer_of(configs, split, device, turn)
     identity = ids[0] if len(ids) == 1 else "together-" + hashlib.sha256(" ".join(ids).encode()).hexdigest()[:16]
     try: results = trainer.fit(store.checkpoint(identity), identity=identity, report=report)
