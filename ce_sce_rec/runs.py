@@ -366,6 +366,7 @@ def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
 # %% ../nbs/system/14a_run_grid.ipynb #0227ccd1
 from collections import deque
 import multiprocessing
+import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from contextlib import ExitStack, contextmanager
 from threading import Event
@@ -377,10 +378,22 @@ def _passes(grid, together):
     for i, config in enumerate(grid): kinds.setdefault((config.dataset, config.of_a_kind()) if together > 1 else i, []).append(i)
     return [places[a:a + together] for places in kinds.values() for a in range(0, len(places), together)]
 
-def _name_of(group):
-    "What is running, for people."
-    c, seeds = group[0], list(dict.fromkeys(c.seed for c in group))
-    return f"{c.dataset} {c.backbone} {c.loss} seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+def _namer(grid):
+    "A function that names some runs of this grid for people, by what tells them from its other runs."
+    kinds = {}
+    for c in grid: kinds.setdefault((c.dataset, c.backbone, c.loss), []).append(_settings(c))
+    varied = {kind: [k for k in some[0] if len({s[k] for s in some}) > 1] for kind, some in kinds.items()}
+    def name(group):
+        kind, several = (group[0].dataset, group[0].backbone, group[0].loss), lambda values: ", ".join(dict.fromkeys(values))
+        settings = "".join(f", {k} {several(_settings(c)[k] for c in group)}" for k in varied[kind])
+        seeds = several(str(c.seed) for c in group)
+        return f"{' '.join(kind)}{settings}{',' * bool(settings)} seed{'s' * (',' in seeds)} {seeds}"
+    return name
+
+def _settings(config):
+    "Every setting but the seed as text, by its name."
+    own = {k: v for k, v in asdict(config).items() if k not in ("seed", "dataset", "backbone", "loss", "backbone_options", "loss_options")}
+    return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for part in (own, config.backbone_options, config.loss_options) for k, v in part.items()}
 
 # %% ../nbs/system/14a_run_grid.ipynb #a66781b9
 @patch
@@ -438,25 +451,28 @@ def run_grid(
     if at_once < 0: raise SettingError(f"at_once must be at least 0, not {at_once}")
     grid = [c if seeds is None else c.with_options(seed=int(s)) for c in configs for s in ([c.seed] if seeds is None else list(seeds))]
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
-    rows, failures, stop = {}, {}, Event()
-    say = _Progress(progress, sum(c.epochs for c in grid), stop)
+    rows, failures, stop, name = {}, {}, Event(), _namer(grid)
+    say = _Progress(progress, sum(c.epochs for c in grid), stop, name)
+    def missing(places): return [run_id for run_id in dict.fromkeys(grid[i].run_id(splits[grid[i].dataset].fingerprint) for i in places) if run_id not in store]
     def train(places, turn):
         "The records of one pass, or errors; None if another process is at it."
-        group = [grid[i] for i in places]; split = splits[group[0].dataset]
-        missing = [run_id for run_id in dict.fromkeys(c.run_id(split.fingerprint) for c in group) if run_id not in store]
-        with store.claim(missing) as mine:
+        group = [grid[i] for i in places]
+        with store.claim(missing(places)) as mine:
             if not mine: return None
-            try: return run_together(group, split, store, device, say.of(places[0], group), turn)
-            except (CeSceRecError, ValueError, RuntimeError) as e: return [e] * len(group)
+            try: return run_together(group, splits[group[0].dataset], store, device, say.of(places[0], group), turn)
+            except Exception as e:
+                if e is say.error: raise
+                return [e] * len(group)
     at_once = at_once or (1 if device.type == "cuda" else torch.get_num_threads())
     passes = _passes(grid, together or (5 if device.type == "cuda" else 1))
-    if at_once > 1 and device.type == "cpu": _in_processes([([grid[i] for i in p], splits[grid[p[0]].dataset]) for p in passes], store, at_once, lambda n: say.done(passes[n][0], [grid[i] for i in passes[n]]))
+    if at_once > 1 and device.type == "cpu" and (jobs := [(p[0], [grid[i] for i in p]) for p in passes if missing(p)]):
+        _in_processes([(group, splits[group[0].dataset]) for _, group in jobs], store, at_once, lambda n: say.done(*jobs[n]))
     for places, records in _carried_out(passes, train, at_once if device.type == "cuda" else 1, device, stop):
         for i, record in zip(places, records):
             if isinstance(record, RunRecord): rows[i] = record.row()
-            else: failures[_name_of([grid[i]]) + f" ({i + 1})" * (_name_of([grid[i]]) in failures)] = record
+            else: failures[name([grid[i]]) + f" ({i + 1})" * (name([grid[i]]) in failures)] = _without_frames(record)
         say.done(places[0], [grid[i] for i in places])
-        if finished: finished(_name_of([grid[i] for i in places]))
+        if finished: finished(name([grid[i] for i in places]))
     table = pd.DataFrame([rows[i] for i in sorted(rows)])
     if failures: raise GridError(failures, table)
     return table
@@ -467,24 +483,32 @@ def _data_of(name, data, data_dir):
     if isinstance(data, dict): data = data.get(name)
     return load_dataset(name, data_dir) if data is None else data
 
+def _without_frames(error):
+    "The error with its traceback as text, in a note."
+    if error.__traceback__: error.add_note("".join(traceback.format_tb(error.__traceback__)))
+    return error.with_traceback(None)
+
 class _Stopped(BaseException): "Ends a pass because another one was interrupted."
 
 class _Progress:
     "Epochs done by each pass, told to a function of the whole grid."
-    def __init__(self, tell, total, stop): self.tell, self.total, self.stop, self.epochs = tell, total, stop, {}
+    def __init__(self, tell, total, stop, name): self.tell, self.total, self.stop, self.name, self.epochs, self.error = tell, total, stop, name, {}, None
     def of(self, number, group):
         "A report function for `Trainer.fit`."
+        name = self.name(group)
         def report(epoch, loss, metrics):
             if self.stop.is_set(): raise _Stopped
             self.epochs[number] = epoch * len(group)
-            self.say(_name_of(group) + (f", NDCG@10 {metrics['ndcg@10']:.4f}" if metrics else ""))
+            self.say(name + (f", NDCG@10 {metrics['ndcg@10']:.4f}" if metrics else ""))
         report(0, float("nan"), {})
         return report
     def say(self, what):
-        if self.tell: self.tell(min(self.total, sum(self.epochs.values())), self.total, what)
+        try:
+            if self.tell: self.tell(min(self.total, sum(self.epochs.values())), self.total, what)
+        except Exception as e: self.error = e; raise        # of the watcher's, and no run's failure
     def done(self, number, group):
         self.epochs[number] = sum(c.epochs for c in group)
-        self.say("done" if sum(self.epochs.values()) >= self.total else _name_of(group) + " done")
+        self.say("done" if sum(self.epochs.values()) >= self.total else self.name(group) + " done")
 
 # %% ../nbs/system/14a_run_grid.ipynb #fbd786d5
 WAIT_SECONDS = 1.0      # before a run that another process trains is asked for again
@@ -533,18 +557,21 @@ def _in_processes(jobs, store, at_once, done):
         futures = {pool.submit(_train_alone, group, split, store.path, threads): n for n, (group, split) in enumerate(jobs)}
         try:
             for future in as_completed(futures):
-                if future.exception() is None: done(futures[future])
+                if future.exception() is None and future.result(): done(futures[future])
         except BaseException:
             for future in futures: future.cancel()
             for process in set(multiprocessing.active_children()) - before: process.terminate()
             raise
 
 def _train_alone(group, split, path, threads):
-    "Train and file one pass in this process, unless another process is at it; errors are left to the parent to meet again."
+    "Train and file one pass in this process, unless another process is at it; says whether it ended. Errors stay here, for not every one can be sent: the parent meets them again."
     torch.set_num_threads(threads)
     store = RunStore(path)
-    with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
-        if mine: run_together(group, split, store, "cpu")
+    try:
+        with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
+            if mine: run_together(group, split, store, "cpu")
+    except Exception: return False
+    return True
 
 # %% ../nbs/system/14a_run_grid.ipynb #7c06e9ea
 def learning_curves(configs: Iterable[RunConfig], store: RunStore, data: Interactions | Split) -> pd.DataFrame:
