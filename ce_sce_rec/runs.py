@@ -241,7 +241,7 @@ def load(self: RunStore, run_id: str) -> RunRecord:
         history = pd.read_csv(path/"history.csv", dtype=object).astype(float).astype({"epoch": int})     # by way of str: Python's float() rounds exactly
         ranks = np.load(path/"ranks.npy", allow_pickle=False)
         expected = config.run_id(result["split_fingerprint"])
-    except (OSError, ValueError, KeyError, TypeError, CeSceRecError) as e:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, CeSceRecError) as e:
         raise StoreError(f"run {run_id} in {self.path} is damaged ({type(e).__name__}: {e}); delete its folder to run it again") from None
     if expected[-12:] != run_id[-12:]: raise StoreError(f"run {run_id} in {self.path} holds the results of another configuration ({expected}); "
                                                         "move it away: results are never mixed")
@@ -472,7 +472,8 @@ def run_grid(
             if isinstance(record, RunRecord): rows[i] = record.row()
             else: failures[name([grid[i]]) + f" ({i + 1})" * (name([grid[i]]) in failures)] = _without_frames(record)
         say.done(places[0], [grid[i] for i in places])
-        if finished: finished(name([grid[i] for i in places]))
+        failed = sum(not isinstance(record, RunRecord) for record in records)
+        if finished: finished(name([grid[i] for i in places]) + f": {failed} of {len(records)} failed" * (failed > 0))
     table = pd.DataFrame([rows[i] for i in sorted(rows)])
     if failures: raise GridError(failures, table)
     return table
