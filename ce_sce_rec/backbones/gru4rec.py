@@ -5,6 +5,7 @@
 # %% ../../nbs/system/10b_gru4rec.ipynb #3772af4f
 from __future__ import annotations
 import math
+from contextlib import nullcontext
 import torch
 from fastcore.basics import patch
 from jaxtyping import Float, Int
@@ -86,12 +87,20 @@ class GRULayer(nn.Module):
         self.weight_ih, self.weight_hh = empty(3 * hidden, width), empty(3 * hidden, hidden)
         self.bias_ih, self.bias_hh = (empty(3 * hidden), empty(3 * hidden)) if bias else (None, None)
 
-    def states(self, inputs, lengths): return gru_states(inputs, self.weight_ih, self.weight_hh, lengths, self.bias_ih, self.bias_hh)
+    def states(self, inputs, lengths):
+        "State after every item."
+        with _in_its_type(inputs): return gru_states(inputs, self.weight_ih, self.weight_hh, lengths, self.bias_ih, self.bias_hh)
     def forward(self, inputs, lengths):
         "State after the last item of each row; on a GPU and for members by the kernel that walks a whole row at once."
         kernel = self.bias_ih is None and (inputs.is_cuda or self.weight_ih.ndim == 3) and not torch.compiler.is_compiling()
-        if kernel: return whole_rows(inputs, self.weight_ih, self.weight_hh, lengths)
-        return gru_last_state(inputs, self.weight_ih, self.weight_hh, lengths, self.bias_ih, self.bias_hh)
+        with _in_its_type(inputs):
+            if kernel: return whole_rows(inputs, self.weight_ih, self.weight_hh, lengths)
+            return gru_last_state(inputs, self.weight_ih, self.weight_hh, lengths, self.bias_ih, self.bias_hh)
+
+def _in_its_type(inputs):
+    "Within this context autocast is off: a memory that was rounded to 16 bits after every item would forget."
+    kind = inputs.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 # %% ../../nbs/system/10b_gru4rec.ipynb #8c5df15d
 class GRU4Rec(Backbone):
