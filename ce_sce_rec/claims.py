@@ -285,6 +285,7 @@ def _turned(c, name):
     d = c.difference
     return Comparison(name, c.dataset, c.metric, d and Difference(-d.value, -d.high, -d.low, d.p, d.basis), c.second, c.first)
 
+# %% ../nbs/system/15e_claims.ipynb #43519ad6
 @claim("P2, Q1 and the observations on Table 3 ('the majority')", "BCE and BPR below LLMs", "against_llm")
 def pairwise_below_llm(evidence: Evidence) -> list[Comparison]:
     "Trained with BCE or BPR, traditional models fall behind the best LLM-based recommender."
@@ -300,6 +301,7 @@ def sce_above_llm(evidence: Evidence) -> list[Comparison]:
     "Trained with SCE, SASRec and FMLP-Rec surpass all LLM-based recommenders."
     return _against_llm(evidence, "sce", ("sasrec", "fmlprec"), ("beauty", "yelp"), _MAIN)
 
+# %% ../nbs/system/15e_claims.ipynb #bd57a96b
 @claim("P2, observations on Table 3 ('only marginal improvements'); the margin is ours", "size of LLMs gains little", "against_llm", published=True)
 def llm_size_gains_little(evidence: Evidence) -> list[Comparison]:
     "Going from 60 million parameters (P5) to 7 billion (LlamaRec) gains little: P5 is at most 10 % below."
@@ -322,6 +324,7 @@ def truncation_helps(evidence: Evidence) -> list[Comparison]:
     others = lambda d: [("CE", cell("sasrec", "ce", d)), ("CE-r₊ (η = 0)", _eta(d, 0.0)), ("η = 0.1", _eta(d, 0.1)), ("η = 5", _eta(d, 5.0))]
     return [compare(evidence, f"η = 0.7 − {name}", _eta(d, 0.7), other) for d in ("beauty", "yelp") for name, other in others(d)]
 
+# %% ../nbs/system/15e_claims.ipynb #82d1dcf4
 def _sampled(loss, k, dataset="beauty", alpha=100.0):
     "A cell of the grid over K."
     return cell("sasrec", loss, dataset, "sce", num_negatives=k, **({"alpha": alpha} if loss == "sce" else {}))

@@ -189,6 +189,7 @@ def do_grid(args) -> None:
     print(found)
     found.raise_failures()
 
+# %% ../nbs/system/17_cli.ipynb #e44d5bde
 def _train(args, grids, cells, store, seeds):
     "Train cells with a bar and a line for each finished cell."
     from ce_sce_rec.experiments import progress_bar
@@ -208,6 +209,7 @@ def _masking(args, grids):
     print(f"{path}: {table['run'].nunique() if len(table) else 0} runs")
     if failures: raise grids.RunsFailed(failures)
 
+# %% ../nbs/system/17_cli.ipynb #fe527ce2
 def do_export(args) -> None:
     "Write rows, curves and users' ranks of a store."
     from ce_sce_rec.grids import RunsFailed, RunStore, export_results
@@ -232,6 +234,7 @@ def do_evaluate(args) -> None:
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
 
+# %% ../nbs/system/17_cli.ipynb #4a5dfce7
 def do_data(args) -> None:
     "Counts of a data set, the comparison of its checksum, its audit, or its download."
     from ce_sce_rec.datasets import data_directory, load_dataset, verify

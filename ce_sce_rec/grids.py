@@ -227,6 +227,7 @@ def committed_rows(path: str | Path = "") -> pd.DataFrame:
     tables = [read_runs(p) for p in sorted(results_directory(path).glob("*.csv")) if _is_runs(p)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=sorted(_RUN_COLUMNS))
 
+# %% ../nbs/system/15d_grids.ipynb #baa8a2b8
 def committed_floors(path: str | Path = "") -> pd.DataFrame:
     "The floors' metrics, one row for each data set and floor."
     file = results_directory(path)/"floors.csv"

@@ -220,6 +220,7 @@ def draw_epoch(self: Trainer) -> None:
     self.sizes.copy_(self.samples.size(self.order, self.keys[:, 0].T))
     self.rooms.copy_(self.samples.room(self.order, self.keys[:, 0].T) if hasattr(self.samples, "room") else self.sizes)
 
+# %% ../nbs/system/13_training.ipynb #7f4f0d5f
 @patch
 def carry_out(self: Trainer, name, work: Callable[[], None]) -> None:
     "Do some work that depends on tensors that never move; where steps are recorded, so is this (see [that chapter](13b_together.ipynb))."
@@ -245,6 +246,7 @@ def steps_at_once(self: Trainer) -> int:
     if not self.recording: return 1
     return max(1, min(self.steps, CELLS_LAID_OUT // (len(self.seeds) * self.batch_size * self.backbone.max_length)))
 
+# %% ../nbs/system/13_training.ipynb #08a5232d
 @patch
 def lay_out(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
     "Make the batches of `steps` steps from number `first` on, with room for so many targets or tokens each."
@@ -274,6 +276,7 @@ def memory_for(self: Trainer, room: int) -> LaidOut:
     whole = lambda x: x.new_empty(x.shape[0], self.stretch, *x.shape[2:])
     return LaidOut(one.shapes.map(lambda x: x.new_empty(()).expand(x.shape)), whole(one.integers), whole(one.weights))
 
+# %% ../nbs/system/13_training.ipynb #c54fef0c
 @patch
 def next_batch(self: Trainer, laid: LaidOut) -> tuple[Batch, Float[Tensor, "*members targets"]]:
     "The batch of the step that is being computed and its weights."
