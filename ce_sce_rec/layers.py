@@ -155,6 +155,7 @@ def _digest(buffer):
     contents = buffer.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
     return f"{tuple(buffer.shape)} {buffer.dtype} {hashlib.sha256(contents).hexdigest()[:12]}"
 
+# %% ../nbs/system/08a_layers.ipynb #f6ed8405
 def check_alike(models: list[nn.Module]) -> None:
     "Refuse models that differ in anything but the values of their parameters, naming what it is."
     shapes = [{name: (p.shape, p.requires_grad) for name, p in model.named_parameters()} for model in models]
