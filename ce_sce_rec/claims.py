@@ -376,6 +376,15 @@ def nce_c_10_is_faster(evidence: Evidence) -> list[Comparison]:
     return [x for d in ("beauty", "ml1m") for x in (compare(evidence, "c = 10 − c = 1", at(10.0, d), at(1.0, d), margin=0.05),
                                                     compare(evidence, "c = 1 − c = 10", at(1.0, d), at(10.0, d), "best_epoch"))]
 
+# %% ../nbs/system/15e_claims.ipynb #ad4a8fcc
+def _evaluated(evidence, published, masked):
+    "NDCG@10 under a policy of the cell's stored models; those trained in float32 stand in where none of the others was kept."
+    t = evidence.masking
+    for c in (published, published.with_options(precision="float32")) if isinstance(published, RunConfig) and len(t) else ():
+        found = t[t.run.isin(evidence.of(c)["run"]) & (t.masked == masked) & (t.part == "all")]
+        if len(found): return found["test_ndcg@10"]
+    return []
+
 # %% ../nbs/system/15e_claims.ipynb #2f68956e
 @claim("P1, Figure 6 and Table 6", "SASRec+ above P5", "sasrec_plus")
 def sasrec_plus_above_p5(evidence: Evidence) -> list[Comparison]:
@@ -407,15 +416,6 @@ def _under_policy(evidence, dataset, backbone, loss, masked):
     first, second = (_evaluated(evidence, c, masked) for c in (cell(backbone, l, dataset) for l in ("ce", loss)))
     if not len(first) or not len(second): return Comparison(name, dataset, "test_ndcg@10", None)
     return Comparison(name, dataset, "test_ndcg@10", difference_of_means(first, second), first.mean(), second.mean())
-
-# %% ../nbs/system/15e_claims.ipynb #ad4a8fcc
-def _evaluated(evidence, published, masked):
-    "NDCG@10 under a policy of the cell's stored models; those trained in float32 stand in where none of the others was kept."
-    t = evidence.masking
-    for c in (published, published.with_options(precision="float32")) if isinstance(published, RunConfig) and len(t) else ():
-        found = t[t.run.isin(evidence.of(c)["run"]) & (t.masked == masked) & (t.part == "all")]
-        if len(found): return found["test_ndcg@10"]
-    return []
 
 # %% ../nbs/system/15e_claims.ipynb #378010cc
 def judge_all(evidence: Evidence | None = None, authors: bool = True) -> pd.DataFrame:
