@@ -8,7 +8,7 @@ import inspect
 import math
 import time
 import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -164,8 +164,7 @@ def winners(cells: Iterable[Cell], rows: pd.DataFrame, seeds: int = 1) -> list[R
 # %% ../nbs/system/15d_grids.ipynb #7b882678
 def settings_of(config: RunConfig) -> dict[str, Any]:
     "All settings as flat columns, named as in a run's row."
-    flat = asdict(config)
-    return {**{k: v for k, v in flat.items() if k not in ("backbone_options", "loss_options")}, **flat["backbone_options"], **flat["loss_options"]}
+    return config.flat()
 
 def find_rows(cells: Iterable[Cell], rows: pd.DataFrame, seeds: Iterable[int] = range(5)) -> tuple[pd.DataFrame, list[RunConfig]]:
     "The rows of these cells and seeds, in the cells' order, and the runs that have no row. Of equal runs one of the wanted precision counts, else the last."

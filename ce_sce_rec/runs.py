@@ -15,7 +15,7 @@ import time
 import warnings
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Callable, Iterable
+from typing import Any, Callable, Iterable
 import numpy as np
 import pandas as pd
 import torch
@@ -78,6 +78,11 @@ def canonical(self: RunConfig) -> str:
     return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 @patch
+def flat(self: RunConfig) -> dict[str, Any]:
+    "All settings by name, those of the backbone and the loss among them."
+    return {**{k: v for k, v in asdict(self).items() if not isinstance(v, dict)}, **self.backbone_options, **self.loss_options}
+
+@patch
 def with_options(self: RunConfig, **settings) -> RunConfig:
     "A copy with some settings replaced; options of the backbone and the loss can be named directly."
     own = {f.name for f in fields(self)} - {"backbone_options", "loss_options"}
@@ -137,12 +142,11 @@ def record_of(config: RunConfig, split: Split, run: TrainingResult, device: torc
 @patch
 def row(self: RunRecord) -> dict:
     "The run as one flat row: names, settings, best epoch, metrics, seconds, device, versions."
-    c, r = asdict(self.config), self.result
-    names = {k: c.pop(k) for k in ("backbone", "loss", "dataset", "seed")}
-    options = {**c.pop("backbone_options"), **c.pop("loss_options")}
+    settings, r = self.config.flat(), self.result
+    names = {k: settings.pop(k) for k in ("backbone", "loss", "dataset", "seed")}
     metrics = {f"{part}_{name}": value for part in ("valid", "test") for name, value in r[part].items()}
     rest = {k: r.get(k) for k in ("seconds", "train_seconds", "eval_seconds", "members", "runs_at_once", "device", "torch", "ce_sce_rec", "split", "data_fingerprint", "split_fingerprint")}
-    return {**names, **c, **options, "best_epoch": r["best_epoch"], **metrics, **rest, "peak_memory": r.get("peak_memory") or np.nan}
+    return {**names, **settings, "best_epoch": r["best_epoch"], **metrics, **rest, "peak_memory": r.get("peak_memory") or np.nan}
 
 # %% ../nbs/system/14_runs.ipynb #451a16a3
 STORE_VERSION = 1
@@ -295,14 +299,19 @@ def run_together(
     device: str | torch.device | None = None,
     report: Callable[[int, float, dict], None] | None = None,   # see `Trainer.fit`
     turn: Turn | None = None,       # see `Trainer`
-) -> list[RunRecord | TrainingDiverged]:    # one for each configuration, in order
+) -> list[RunRecord | TrainingDiverged | StoreError]:   # one for each configuration, in order
     "The finished runs from the store; what it lacks is trained together (going on from a checkpoint if there is one) and filed."
     split, device = as_split(data), resolve_device(device)
     if len({c.of_a_kind() for c in configs}) > 1: raise SettingError("configurations that are trained together may differ in seed, loss options, learning rate and weight decay only")
     ids = [c.run_id(split.fingerprint) for c in configs]
     missing = [i for i, run_id in enumerate(ids) if run_id not in store and run_id not in ids[:i]]
     failed = dict(zip(missing, _train_members([configs[i] for i in missing], [ids[i] for i in missing], split, store, device, report, turn))) if missing else {}
-    return [failed.get(i) or store.load(run_id) for i, run_id in enumerate(ids)]
+    return [failed.get(i) or _stored(store, run_id) for i, run_id in enumerate(ids)]
+
+def _stored(store, run_id):
+    "The record of a run, or the error of one that cannot be read: its neighbours can."
+    try: return store.load(run_id)
+    except StoreError as e: return e
 
 @patch
 def of_a_kind(self: RunConfig) -> str:
@@ -350,7 +359,7 @@ def run_one(
 ) -> RunRecord:
     "The finished run from the store, or else train it and file it."
     (result,) = run_together([config], data, store, device, report)
-    if isinstance(result, TrainingDiverged): raise result
+    if isinstance(result, Exception): raise result
     return result
 
 def as_split(data: Interactions | Split) -> Split:
@@ -392,8 +401,7 @@ def _namer(grid):
 
 def _settings(config):
     "Every setting but the seed as text, by its name."
-    own = {k: v for k, v in asdict(config).items() if k not in ("seed", "dataset", "backbone", "loss", "backbone_options", "loss_options")}
-    return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for part in (own, config.backbone_options, config.loss_options) for k, v in part.items()}
+    return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for k, v in config.flat().items() if k not in ("seed", "dataset", "backbone", "loss")}
 
 # %% ../nbs/system/14a_run_grid.ipynb #a66781b9
 @patch
