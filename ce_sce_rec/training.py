@@ -27,7 +27,7 @@ from .datasets.interactions import Interactions, Split
 from .errors import SettingError, StoreError, TrainingDiverged, check_name
 from .evaluation import Evaluation, evaluate_backbone, evaluate_members, masks_seen
 from .files import atomic_write
-from .layers import SITES, can_stack, check_alike, dropout_keys, model_options, number_dropouts, stack
+from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
@@ -118,7 +118,6 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
     self.backbone, self.stacked = self.backbones[0], all(can_stack(b) for b in self.backbones)
     if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} has layers without members: train its seeds one at a time")
     if len(set(map(id, self.backbones))) < E: raise SettingError(f"{E} seeds need {E} different backbones; the list names one of them more than once")
-    check_alike(self.backbones)
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
     for l in losses: l.validate = False
