@@ -17,7 +17,7 @@ from .negatives import POOLS, SeenItems, draw_negatives
 from .randomness import KeyedGenerator, random_uniform
 
 # %% auto #0
-__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax']
+__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'TAKE_MEMBERS', 'takes_members']
 
 # %% ../nbs/system/04_losses.ipynb #0581f9b5
 def _widen(scores):
@@ -74,10 +74,10 @@ def binary_cross_entropy(
     return torch.logaddexp(zero, -positive) + torch.logaddexp(zero, negatives).mean(dim=1)
 
 # %% ../nbs/system/04_losses.ipynb #b060dec3
-def weighted_sum(losses: Float[Tensor, "targets"], weights: Float[Tensor, "targets"] | None) -> Float[Tensor, ""]:
-    "The weighted sum; the mean if there are no weights."
+def weighted_sum(losses: Float[Tensor, "*members targets"], weights: Float[Tensor, "*members targets"] | None) -> Float[Tensor, "*members"]:
+    "The weighted sum over targets; the mean if there are no weights."
     if weights is not None and weights.shape != losses.shape: raise ValueError(f"weights must have shape {tuple(losses.shape)}, not {tuple(weights.shape)}")
-    return losses.mean() if weights is None else (losses * weights.to(losses.dtype)).sum()
+    return losses.mean(-1) if weights is None else (losses * weights.to(losses.dtype)).sum(-1)
 
 class RankingLoss(nn.Module):
     "A loss of hidden states, item table and targets. Subclasses define `per_target`."
@@ -506,20 +506,41 @@ def _whole_catalogue(self, hidden, items, targets, generator, seen, users, weigh
 CrossEntropy.total = TruncatedCrossEntropy.total = _whole_catalogue
 
 # %% ../nbs/system/04d_losses_fast.ipynb #2e0c5ac6
+def _counts(self, targets, num_items, device):
+    return self.fused and prefer_counts(targets, num_items, self.num_negatives, device)
+
+def _drawn(self, targets, num_items, generator, seen, users):
+    if targets.ndim == 1: return self.draw(targets, num_items, generator, seen, users)
+    return torch.stack([self.draw(t, num_items, g, seen, u) for t, g, u in zip(targets, generator, users)])     # members
+
 def _counted_softmax(self, alpha, hidden, items, targets, generator, seen, users, weights, bias):
-    if not (self.fused and prefer_counts(len(targets), len(items), self.num_negatives, items.device)): return _plain(self, hidden, items, targets, generator, seen, users, weights, bias)
-    drawn = self.draw(targets, len(items), generator, seen, users)
-    return linear_cross_entropy(hidden, items, targets, weights=weights, bias=bias, counts=multiplicities(drawn, len(items)), alpha=alpha)
+    T, N = targets.shape[-1], items.shape[-2]
+    if not _counts(self, T, N, items.device): return _plain(self, hidden, items, targets, generator, seen, users, weights, bias)
+    counts = multiplicities(_drawn(self, targets, N, generator, seen, users), N)
+    return linear_cross_entropy(hidden, items, targets, weights=weights, bias=bias, counts=counts, alpha=alpha)
 
 ScaledCrossEntropy.total = lambda self, *arguments: _counted_softmax(self, self.alpha, *arguments)
 SampledSoftmax.total = lambda self, *arguments: _counted_softmax(self, 1.0, *arguments)
 
 # %% ../nbs/system/04d_losses_fast.ipynb #e6e039bd
 def _counted_logistic(self, shift, hidden, items, targets, generator, seen, users, weights, bias):
-    if not (self.fused and prefer_counts(len(targets), len(items), self.num_negatives, items.device)): return _plain(self, hidden, items, targets, generator, seen, users, weights, bias)
-    drawn = self.draw(targets, len(items), generator, seen, users)
-    own = weighted_sum(F.softplus(shift - _widen(own_scores(hidden, items, targets, bias))), weights)
-    return own + linear_logistic_terms(hidden, items, multiplicities(drawn, len(items)), shift=shift, weights=weights, bias=bias)
+    T, N = targets.shape[-1], items.shape[-2]
+    if not _counts(self, T, N, items.device): return _plain(self, hidden, items, targets, generator, seen, users, weights, bias)
+    counts = multiplicities(_drawn(self, targets, N, generator, seen, users), N)
+    own = weighted_sum(F.softplus(shift - _widen(_own(hidden, items, targets, bias))), weights)
+    return own + linear_logistic_terms(hidden, items, counts, shift=shift, weights=weights, bias=bias)
 
-NoiseContrastiveEstimation.total = lambda self, hidden, items, *rest: _counted_logistic(self, self.c + math.log(self.num_negatives / len(items)), hidden, items, *rest)
+def _own(hidden, items, targets, bias):
+    if targets.ndim == 1: return own_scores(hidden, items, targets, bias)
+    return torch.stack([own_scores(h, e, t, b) for h, e, t, b in zip(hidden, items, targets, [None] * len(hidden) if bias is None else bias)])
+
+NoiseContrastiveEstimation.total = lambda self, hidden, items, *rest: _counted_logistic(self, self.c + math.log(self.num_negatives / items.shape[-2]), hidden, items, *rest)
 NegativeSampling.total = lambda self, *arguments: _counted_logistic(self, 0.0, *arguments)
+
+# %% ../nbs/system/04d_losses_fast.ipynb #ddae6572
+TAKE_MEMBERS = {CrossEntropy: lambda loss, *size: loss.fused, MarginTruncatedCrossEntropy: lambda loss, *size: loss.fused,
+                ScaledCrossEntropy: _counts, SampledSoftmax: _counts, NegativeSampling: _counts, NoiseContrastiveEstimation: _counts}
+
+def takes_members(loss: RankingLoss, num_targets: int, num_items: int, device: torch.device | str) -> bool:
+    "Whether one call of `total` computes the losses of members that are alike, each with so many targets, over so many items."
+    return type(loss) in TAKE_MEMBERS and not list(loss.parameters()) and bool(TAKE_MEMBERS[type(loss)](loss, num_targets, num_items, device))

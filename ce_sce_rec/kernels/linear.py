@@ -17,20 +17,20 @@ from torch import Tensor
 from ..errors import DeviceError, check_name
 
 # %% auto #0
-__all__ = ['CELLS_AT_ONCE', 'METHODS', 'FITS', 'Problem', 'multiplicities', 'Rows', 'Gradients', 'GradientInForward', 'refuse_second_derivative', 'linear_cross_entropy', 'linear_logistic_terms']
+__all__ = ['CELLS_AT_ONCE', 'METHODS', 'FITS', 'TAKE_MEMBERS', 'Problem', 'multiplicities', 'Rows', 'Gradients', 'GradientInForward', 'refuse_second_derivative', 'members_of', 'linear_cross_entropy', 'linear_logistic_terms']
 
 # %% ../../nbs/system/03b_kernels.ipynb #46d16ab8
 class Problem(NamedTuple):
-    "The checked arguments of a fused loss."
-    hidden: Float[Tensor, "targets width"]
-    items: Float[Tensor, "items width"]
-    bias: Float[Tensor, "items"] | None = None
-    weights: Float[Tensor, "targets"] | None = None # None for the mean
-    targets: Int[Tensor, "targets"] | None = None   # None for the binary terms
-    counts: Int[Tensor, "targets items"] | None = None
+    "The checked arguments of a fused loss, of one model or of the members of an ensemble."
+    hidden: Float[Tensor, "*members targets width"]
+    items: Float[Tensor, "*members items width"]
+    bias: Float[Tensor, "*members items"] | None = None
+    weights: Float[Tensor, "*members targets"] | None = None # None for the mean
+    targets: Int[Tensor, "*members targets"] | None = None   # None for the binary terms
+    counts: Int[Tensor, "*members targets items"] | None = None
     eta: float = math.inf
     alpha: float = 1.0
-    shift: Float[Tensor, ""] | None = None          # of the binary terms
+    shift: Float[Tensor, "*members"] | None = None           # of the binary terms
 
 # %% ../../nbs/system/03b_kernels.ipynb #e15562cf
 def _check_shapes(hidden, items, weights, bias, counts):
@@ -105,17 +105,17 @@ def _margin(own, eta):
 
 # %% ../../nbs/system/03b_kernels.ipynb #c139811b
 def multiplicities(
-    negatives: Int[Tensor, "targets draws"],    # drawn items, 0 … num_items-1
-    num_items: int,                             # N
-) -> Int[Tensor, "targets items"]:              # uint8; int16 from 256 draws on, int32 from 32,768 on
+    negatives: Int[Tensor, "*members targets draws"],   # drawn items, 0 … num_items-1
+    num_items: int,                                     # N
+) -> Int[Tensor, "*members targets items"]:             # uint8; int16 from 256 draws on, int32 from 32,768 on
     "How often each item occurs in each row of `negatives`."
-    if negatives.ndim != 2: raise ValueError(f"negatives must have shape (targets, draws), not {tuple(negatives.shape)}")
+    if negatives.ndim not in (2, 3): raise ValueError(f"negatives must have shape (targets, draws), of each member if there are any, not {tuple(negatives.shape)}")
     if negatives.is_floating_point() or negatives.dtype == torch.bool: raise ValueError(f"negatives must hold integers, not {negatives.dtype}")
     if negatives.device.type == "cpu" and negatives.numel() and not (0 <= int(negatives.min()) and int(negatives.max()) < num_items):
         raise ValueError(f"negatives must lie in 0 … {num_items - 1}; found {int(negatives.min())} … {int(negatives.max())}")
-    kind = torch.uint8 if negatives.shape[1] < 256 else torch.int16 if negatives.shape[1] < 2**15 else torch.int32
-    counts = torch.zeros(len(negatives), -(-num_items // 64) * 64, dtype=kind, device=negatives.device)
-    return counts.scatter_add_(1, negatives.long(), counts.new_ones(()).expand(negatives.shape))[:, :num_items]
+    kind = torch.uint8 if negatives.shape[-1] < 256 else torch.int16 if negatives.shape[-1] < 2**15 else torch.int32
+    counts = torch.zeros(*negatives.shape[:-1], -(-num_items // 64) * 64, dtype=kind, device=negatives.device)
+    return counts.scatter_add_(-1, negatives.long(), counts.new_ones(()).expand(negatives.shape))[..., :num_items]
 
 # %% ../../nbs/system/03b_kernels.ipynb #c5c91214
 class Rows(NamedTuple):
@@ -283,6 +283,7 @@ def _chunked(p: Problem, chunk=None) -> Float[Tensor, ""]:
 METHODS: dict[str, Callable] = {"dense": _dense, "chunked": _chunked}
 
 FITS: dict[str, Callable] = {}     # faster methods, and whether they can take a problem
+TAKE_MEMBERS: set[str] = set()     # methods that take the members of an ensemble at once
 
 def _fastest(p: Problem) -> str:
     "The method that `auto` stands for."
@@ -291,44 +292,59 @@ def _fastest(p: Problem) -> str:
 def _solve(method: str, p: Problem, chunk) -> Float[Tensor, ""]:
     "Run the method of that name."
     check_name("method", method, ["auto", *METHODS])
-    return METHODS[_fastest(p) if method == "auto" else method](p, chunk)
+    if method == "auto": method = _fastest(p)
+    if p.hidden.ndim == 3 and method not in TAKE_MEMBERS: return torch.stack([METHODS[method](member, chunk) for member in members_of(p)])
+    return METHODS[method](p, chunk)
+
+def members_of(p: Problem) -> list[Problem]:
+    "The problem of each member of an ensemble; one without members is its only one."
+    if p.hidden.ndim != 3: return [p]
+    tensors, E = {name: x for name, x in p._asdict().items() if isinstance(x, Tensor)}, len(p.hidden)
+    for name, x in tensors.items():
+        if not x.ndim or len(x) != E: raise ValueError(f"{name} must have an entry for each of the {E} members of hidden, not shape {tuple(x.shape)}")
+    if not E: raise ValueError("there is nothing to compare: no members")
+    return [p._replace(**{name: x[e] for name, x in tensors.items()}) for e in range(E)]
 
 # %% ../../nbs/system/03b_kernels.ipynb #776b1b57
 def linear_cross_entropy(
-    hidden: Float[Tensor, "targets width"],             # states h
-    items: Float[Tensor, "items width"],                # item table E, without a padding row
-    targets: Int[Tensor, "targets"],                    # row of the table, from 0
-    *, weights: Float[Tensor, "targets"] | None = None, # w, not negative; None for the mean; 0 marks a filler row, which may hold anything
-    bias: Float[Tensor, "items"] | None = None,         # b, added to the scores
-    eta: float | None = None,                           # CE-η: margin in units of |s_+|, at least 0
-    counts: Int[Tensor, "targets items"] | None = None, # SCE and SSM: how often each item was drawn, see `multiplicities`
+    hidden: Float[Tensor, "*members targets width"],    # states h
+    items: Float[Tensor, "*members items width"],       # item table E, without a padding row
+    targets: Int[Tensor, "*members targets"],           # row of the table, from 0
+    *, weights: Float[Tensor, "*members targets"] | None = None,    # w, not negative; None for the mean; 0 marks a filler row, which may hold anything
+    bias: Float[Tensor, "*members items"] | None = None,            # b, added to the scores
+    eta: float | None = None,                                       # CE-η: margin in units of |s_+|, at least 0
+    counts: Int[Tensor, "*members targets items"] | None = None,    # SCE and SSM: how often each item was drawn, see `multiplicities`
     alpha: float = 1.0,                                 # SCE: weight of the drawn items
     chunk: int | tuple[int, int] | None = None,         # rows (and items) of a tile; None chooses
     method: str = "auto",                               # "auto", "chunked", "triton", or "dense" (autograd on all scores)
-) -> Float[Tensor, ""]:                                 # nats
+) -> Float[Tensor, "*members"]:                         # nats
     "Sum over t of w_t (-s_+ + log Z_t) without storing scores: CE, CE-η, SSM or SCE (P2, Table 1 and eqs. 5, 6 and 9)."
-    _check_shapes(hidden, items, weights, bias, counts)
-    _check_targets(hidden, items, targets, weights)
     _check_mode(eta, counts, alpha)
-    eta = math.inf if eta is None else float(eta)
-    return _solve(method, Problem(hidden, items, bias, weights, targets, counts, eta, float(alpha)), chunk)
+    p = Problem(hidden, items, bias, weights, targets, counts, math.inf if eta is None else float(eta), float(alpha))
+    for member in members_of(p):
+        _check_shapes(member.hidden, member.items, member.weights, member.bias, member.counts)
+        _check_targets(member.hidden, member.items, member.targets, member.weights)
+    return _solve(method, p, chunk)
 
 # %% ../../nbs/system/03b_kernels.ipynb #0c968d83
 def linear_logistic_terms(
-    hidden: Float[Tensor, "targets width"],             # states h
-    items: Float[Tensor, "items width"],                # item table E
-    counts: Int[Tensor, "targets items"],               # how often each item was drawn, see `multiplicities`
-    *, shift: float | Float[Tensor, ""] = 0.0,          # c + log(K/N) for NCE, 0 for NEG; a tensor may require a gradient
-    weights: Float[Tensor, "targets"] | None = None,    # as in `linear_cross_entropy`
-    bias: Float[Tensor, "items"] | None = None,
+    hidden: Float[Tensor, "*members targets width"],    # states h
+    items: Float[Tensor, "*members items width"],       # item table E
+    counts: Int[Tensor, "*members targets items"],      # how often each item was drawn, see `multiplicities`
+    *, shift: float | Float[Tensor, "*members"] = 0.0,  # c + log(K/N) for NCE, 0 for NEG; a tensor may require a gradient
+    weights: Float[Tensor, "*members targets"] | None = None,       # as in `linear_cross_entropy`
+    bias: Float[Tensor, "*members items"] | None = None,
     chunk: int | tuple[int, int] | None = None,
     method: str = "auto",
-) -> Float[Tensor, ""]:                                 # nats
+) -> Float[Tensor, "*members"]:                         # nats
     "Sum over t of w_t sum_v C_tv softplus(s_tv - shift): the negatives' part of NCE and NEG (P1, Table 1)."
-    _check_shapes(hidden, items, weights, bias, counts)
-    if not isinstance(shift, Tensor): shift = torch.full((), shift, dtype=torch.float64 if hidden.dtype == torch.float64 else torch.float32, device=hidden.device)
-    if shift.ndim: raise ValueError(f"shift must be a number, not of shape {tuple(shift.shape)}")
-    return _solve(method, Problem(hidden, items, bias, weights, None, counts, shift=shift), chunk)
+    members = hidden.shape[:-2]
+    if not isinstance(shift, Tensor): shift = torch.full(members, shift, dtype=torch.float64 if hidden.dtype == torch.float64 else torch.float32, device=hidden.device)
+    p = Problem(hidden, items, bias, weights, None, counts, shift=shift)
+    for member in members_of(p):
+        _check_shapes(member.hidden, member.items, member.weights, member.bias, member.counts)
+        if member.shift.ndim: raise ValueError(f"shift must be a number, of each member if there are any, not of shape {tuple(shift.shape)}")
+    return _solve(method, p, chunk)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #fbad2495
 @cache
@@ -337,7 +353,7 @@ def _has_triton() -> bool: return importlib.util.find_spec("triton") is not None
 def _triton(p: Problem, chunk=None) -> Float[Tensor, ""]:
     "Two kernels, no stored scores; imported where it is first used."
     if torch.float64 in (p.hidden.dtype, p.items.dtype): raise ValueError("method 'triton' computes in float32: use 'chunked' for float64")
-    if p.hidden.shape[1] > 256: raise ValueError(f"method 'triton' takes widths up to 256, not {p.hidden.shape[1]}: use 'chunked'")
+    if p.hidden.shape[-1] > 256: raise ValueError(f"method 'triton' takes widths up to 256, not {p.hidden.shape[-1]}: use 'chunked'")
     if not _has_triton(): raise DeviceError("method 'triton' needs the package triton, which comes with torch's CUDA builds: use 'chunked'")
     if not (p.hidden.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"): raise DeviceError(f"method 'triton' needs tensors on a GPU, not on {p.hidden.device}: use 'chunked'")
     from ce_sce_rec.kernels.triton_linear import solve
@@ -346,9 +362,10 @@ def _triton(p: Problem, chunk=None) -> Float[Tensor, ""]:
 # %% ../../nbs/system/03c_kernels_triton.ipynb #678701c8
 def _fits_triton(p: Problem) -> bool:
     "On a GPU, with inputs that may be rounded to eleven bits or are."
-    if not p.hidden.is_cuda or p.hidden.shape[1] > 256 or torch.float64 in (p.hidden.dtype, p.items.dtype): return False
+    if not p.hidden.is_cuda or p.hidden.shape[-1] > 256 or torch.float64 in (p.hidden.dtype, p.items.dtype): return False
     rounded = p.hidden.dtype != torch.float32 or torch.get_float32_matmul_precision() != "highest"
     return rounded and _has_triton()
 
 METHODS["triton"] = _triton
+TAKE_MEMBERS.add("triton")
 FITS["triton"] = _fits_triton

@@ -20,16 +20,18 @@ SOFTMAX, MARGIN, COUNTED, LOGISTIC = tl.constexpr(0), tl.constexpr(1), tl.conste
 
 # %% auto #0
 __all__ = ['LOG2E', 'LN2', 'SOFTMAX', 'MARGIN', 'COUNTED', 'LOGISTIC', 'OPERANDS', 'ROWS_PADDED', 'COPY_CELLS', 'Tiles',
-           'strip_tiles', 'item_tiles', 'choose_operands', 'Job', 'readable_columns', 'prepare', 'sum_rows', 'combine',
-           'differentiate_items', 'FusedLinear', 'solve']
+           'strip_tiles', 'item_tiles', 'choose_operands', 'Job', 'readable_columns', 'room_around', 'prepare',
+           'sum_rows', 'combine', 'differentiate_items', 'FusedLinear', 'rows_in_order', 'solve']
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #f01ba18d
 #| eval: false
 @triton.jit
-def _largest(items, hidden, weights, out, item_cells, T, D: tl.constexpr, ITEM_PROGRAMS: tl.constexpr, ROW_PROGRAMS: tl.constexpr,
+def _largest(items, hidden, weights, out, item_cells, item_step, T, D: tl.constexpr, ITEM_PROGRAMS: tl.constexpr, ROW_PROGRAMS: tl.constexpr,
              HAS_WEIGHTS: tl.constexpr, BLOCK: tl.constexpr):
-    "Largest absolute entry of a share of the items (first programs) or of the rows with weight (the others); the last program: the largest weight."
-    program = tl.program_id(0)
+    "Largest absolute entry of a share of the items (first programs) or of the rows with weight (the others); the last program: the largest weight, and how many rows reach to the last one with weight."
+    program, member = tl.program_id(0), tl.program_id(2).to(tl.int64)
+    items += member * item_step; hidden += member * T * D; out += member * (ITEM_PROGRAMS + ROW_PROGRAMS + 2)
+    if HAS_WEIGHTS: weights += member * T
     best = tl.zeros((BLOCK,), tl.float32)
     place = tl.arange(0, BLOCK)
     if program < ITEM_PROGRAMS:
@@ -43,11 +45,13 @@ def _largest(items, hidden, weights, out, item_cells, T, D: tl.constexpr, ITEM_P
             h = tl.load(hidden + row_start + place, mask=real, other=0).to(tl.float32)
             best = tl.maximum(best, tl.abs(h))
     else:
+        used = tl.zeros((BLOCK,), tl.int32)
         if HAS_WEIGHTS:
             for start in range(0, T, BLOCK):
                 w = tl.load(weights + start + place, mask=start + place < T, other=0).to(tl.float32)
-                best = tl.maximum(best, w)
-        else: best += 1
+                best, used = tl.maximum(best, w), tl.where(w != 0, start + place + 1, used)
+        else: best += 1; used += T
+        tl.store(out + program + 1, tl.max(used, 0).to(tl.float32, bitcast=True))
     tl.store(out + program, tl.max(best, 0))
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #91bb3ccc
@@ -72,19 +76,25 @@ def _scales(largest, ITEM_PROGRAMS: tl.constexpr, ROW_PROGRAMS: tl.constexpr, SL
 # %% ../../nbs/system/03c_kernels_triton.ipynb #af0cb9f4
 #| eval: false
 @triton.jit
-def _cast(source, target, scales, cells, BLOCK: tl.constexpr):
+def _cast(source, target, scales, cells, source_step, target_step, BLOCK: tl.constexpr):
     "target = source × the items' scale, in float16."
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    x = tl.load(source + place, mask=place < cells, other=0).to(tl.float32) * tl.load(scales)
-    tl.store(target + place, x.to(target.dtype.element_ty), mask=place < cells)
+    member, place = tl.program_id(2).to(tl.int64), tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(source + member * source_step + place, mask=place < cells, other=0).to(tl.float32) * tl.load(scales + member * 4)
+    tl.store(target + member * target_step + place, x.to(target.dtype.element_ty), mask=place < cells)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #d98a8125
 #| eval: false
 @triton.jit
-def _prepare_rows(hidden, items, bias, targets, weights, largest, rows_out, own_out, target_out, scales_out, T, N, D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr,
+def _prepare_rows(hidden, items, bias, targets, weights, largest, rows_out, own_out, target_out, scales_out, T, N, item_step, padded, D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr,
                   HAS_TARGETS: tl.constexpr, HAS_WEIGHTS: tl.constexpr, HAS_BIAS: tl.constexpr, SCALED: tl.constexpr,
                   ITEM_PROGRAMS: tl.constexpr, ROW_PROGRAMS: tl.constexpr, SLOTS: tl.constexpr):
     "The rows as operand of the products, fillers emptied; each row's own score and its target (-1: none)."
+    member = tl.program_id(2).to(tl.int64)
+    hidden += member * T * D; items += member * item_step; largest += member * (ITEM_PROGRAMS + ROW_PROGRAMS + 2)
+    if HAS_BIAS: bias += member * N
+    if HAS_TARGETS: targets += member * T
+    if HAS_WEIGHTS: weights += member * T
+    rows_out += member * padded * D; own_out += member * padded; target_out += member * padded; scales_out += member * 4
     row, place = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD)
     real = row < T
     if HAS_WEIGHTS: real = real & (tl.load(weights + row, mask=real, other=0) != 0)
@@ -95,6 +105,7 @@ def _prepare_rows(hidden, items, bias, targets, weights, largest, rows_out, own_
         item_scale, scale, weight = _scales(largest, ITEM_PROGRAMS, ROW_PROGRAMS, SLOTS)
         if tl.program_id(0) == 0:
             tl.store(scales_out, item_scale); tl.store(scales_out + 1, scale); tl.store(scales_out + 2, weight)
+            tl.store(scales_out + 3, tl.load(largest + ITEM_PROGRAMS + ROW_PROGRAMS + 1))
     tl.store(rows_out + row.to(tl.int64)[:, None] * D + place[None, :], (h * scale).to(rows_out.dtype.element_ty), mask=(place < D)[None, :])
     if HAS_TARGETS:
         target = tl.load(targets + row, mask=real, other=-1).to(tl.int64)
@@ -165,11 +176,14 @@ def _absorb(x, y, column, columns_left, own, margin, target, unscale, bias, coun
 # %% ../../nbs/system/03c_kernels_triton.ipynb #6e5e4976
 #| eval: false
 @triton.jit
-def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_out, mixed_out, T, count_stride, first, columns, per_split, slot,
+def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_out, mixed_out, T, N, item_step, count_step, count_stride, padded, first, columns, per_split, slot, slots,
            D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, MODE: tl.constexpr, HAS_BIAS: tl.constexpr, MIX: tl.constexpr,
            SCALED: tl.constexpr, LIFT: tl.constexpr, PRECISION: tl.constexpr):
     "Running sums of BM rows over one split of the items first … first + columns; `items` begins at `first`."
-    split = tl.program_id(1)
+    split, member = tl.program_id(1), tl.program_id(2).to(tl.int64)
+    rows += member * padded * D; items += member * item_step; bias += member * N; counts += member * count_step; scales += member * 4
+    own += member if MODE == LOGISTIC else member * padded; targets += member * padded
+    top_out += member * slots * T; total_out += member * slots * T; mixed_out += member * slots * T * BD
     row, place, n = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD), tl.arange(0, BN)
     inside = row < T
     long = row.to(tl.int64)
@@ -183,6 +197,7 @@ def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_
     target = tl.load(targets + row, mask=inside, other=-1) if MODE != LOGISTIC else tl.zeros((BM,), tl.int32) - 1
     begin = split * per_split
     end = tl.minimum(begin + per_split, columns)
+    if SCALED: end = tl.where(tl.program_id(0) * BM < tl.load(scales + 3).to(tl.int32, bitcast=True), end, begin)      # nothing but fillers
     full = begin + (end - begin) // BN * BN
     top = tl.zeros((BM,), tl.float32) if MODE == LOGISTIC else tl.full((BM,), float("-inf"), tl.float32)
     total, mixed = tl.zeros((BM,), tl.float32), tl.zeros((BM, BD), tl.float32)
@@ -204,9 +219,15 @@ def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_
 # %% ../../nbs/system/03c_kernels_triton.ipynb #21293aa6
 #| eval: false
 @triton.jit
-def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad, items, counts, own, targets, weights, scales, alpha, T, count_stride, slots,
+def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad, items, counts, own, targets, weights, scales, alpha, T, item_step, count_step, count_stride, padded, slots,
              D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT: tl.constexpr, LIFT_ITEMS: tl.constexpr, SLOTS_AT_ONCE: tl.constexpr):
     "From the splits' sums: each row's weighted loss, its gradient, and the two numbers that the items' kernel needs of it."
+    member = tl.program_id(2).to(tl.int64)
+    tops += member * slots * T; totals += member * slots * T; mixeds += member * slots * T * BD; items += member * item_step; counts += member * count_step
+    own += member if MODE == LOGISTIC else member * padded; targets += member * padded; scales += member * 4
+    if HAS_WEIGHTS: weights += member * T
+    if MIX: hidden_grad += member * T * D
+    losses += member * padded; pull += member * padded; level += member * padded; shift_grad += member * padded
     row, place = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD)
     inside = row < T
     weight = tl.load(weights + row, mask=inside, other=0).to(tl.float32) if HAS_WEIGHTS else tl.where(inside, 1.0 / T, 0.0)
@@ -268,10 +289,15 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
 # %% ../../nbs/system/03c_kernels_triton.ipynb #97770dbf
 #| eval: false
 @triton.jit
-def _item_tile(rows, items, bias, counts, own, targets, pull, level, scales, upstream, eta, items_grad, bias_grad, T, N, count_stride, count_columns, per_split,
+def _item_tile(rows, items, bias, counts, own, targets, pull, level, scales, upstream, eta, items_grad, bias_grad, T, N, item_step, grad_step, count_step, count_stride, count_columns, padded, per_split,
                D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, MODE: tl.constexpr, HAS_BIAS: tl.constexpr, WANT_BIAS: tl.constexpr, WANT_ITEMS: tl.constexpr,
                HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT_ITEMS: tl.constexpr, PRECISION: tl.constexpr):
     "Gradient of BN items over one split of the rows."
+    member = tl.program_id(2).to(tl.int64)
+    rows += member * padded * D; items += member * item_step; bias += member * N; counts += member * count_step; scales += member * 4; upstream += member
+    own += member if MODE == LOGISTIC else member * padded; targets += member * padded; pull += member * padded; level += member * padded
+    if WANT_ITEMS: items_grad += member * grad_step
+    if WANT_BIAS: bias_grad += member * tl.num_programs(1) * N
     column, m, place = tl.program_id(0) * BN + tl.arange(0, BN), tl.arange(0, BM), tl.arange(0, BD)
     there = column < N
     long = column.to(tl.int64)
@@ -287,7 +313,9 @@ def _item_tile(rows, items, bias, counts, own, targets, pull, level, scales, ups
     if HAS_BIAS: b = tl.load(bias + column, mask=there, other=0).to(tl.float32) * LOG2E
     gradient, bias_sum = tl.zeros((BN, BD), tl.float32), tl.zeros((BN,), tl.float32)
     begin = tl.program_id(1) * per_split
-    for start in range(begin, tl.minimum(begin + per_split, T), BM):
+    end = tl.minimum(begin + per_split, T)
+    if SCALED: end = tl.minimum(end, tl.load(scales + 3).to(tl.int32, bitcast=True))        # past it there are only fillers
+    for start in range(begin, end, BM):
         row = start + m
         x = tl.load(rows + row.to(tl.int64)[:, None] * D + place[None, :], mask=(place < D)[None, :], other=0) if D != BD else tl.load(rows + row.to(tl.int64)[:, None] * D + place[None, :])
         s = tl.dot(e, tl.trans(x), input_precision=PRECISION) * unscale
@@ -341,7 +369,7 @@ def item_tiles(width: int, mode: int, operands: str, items: int) -> Tiles:
     if width > 128: return Tiles(64, 64, 8, 2, 2)
     if mode <= MARGIN.value: return Tiles(64 if width > 64 or items < 100_000 else 128, 64, 4, 3, 3 if width <= 64 else 2)
     if width > 64: return Tiles(64, 32, 4, 2, 2)
-    return Tiles(64, 64, 4, 2, 3) if mode == COUNTED.value else Tiles(32, 64, 4, 3, 3)
+    return Tiles(128, 64, 4, 2, 3) if mode == COUNTED.value else Tiles(32, 64, 4, 3, 3)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #919cd8ab
 #| eval: false
@@ -370,7 +398,7 @@ def _split(length: int, tile: int, pieces: int) -> tuple[int, int]:
 class Job:
     "One fused loss on one device: the arguments, the constants of its kernels, and what the backward pass will need."
     def __init__(self, p, operands: str | None, strip: Tiles | None = None, item: Tiles | None = None):
-        self.p, self.T, (self.N, self.D) = p, len(p.hidden), p.items.shape
+        self.p, (self.E, self.T), (self.N, self.D) = p, p.hidden.shape[:2], p.items.shape[1:]
         self.operands = operands or choose_operands(p.hidden, p.items)
         self.mode = LOGISTIC if p.targets is None else COUNTED if p.counts is not None else MARGIN if math.isfinite(p.eta) else SOFTMAX
         self.mode = self.mode.value
@@ -390,27 +418,40 @@ class Job:
 #| eval: false
 def readable_columns(counts: Tensor) -> int:
     "How many columns may be read: N, or up to the next multiple of 64 where every row's memory reaches so far, which lets loads be wide."
-    T, N = counts.shape
+    E, T, N = counts.shape
     padded = triton.cdiv(N, 64) * 64
-    end = counts.storage_offset() + (T - 1) * counts.stride(0) + padded
-    return padded if counts.stride(0) >= padded and end * counts.element_size() <= counts.untyped_storage().nbytes() else N
+    end = counts.storage_offset() + (E - 1) * counts.stride(0) + (T - 1) * counts.stride(1) + padded
+    return padded if counts.stride(1) >= padded and end * counts.element_size() <= counts.untyped_storage().nbytes() else N
+
+# %% ../../nbs/system/03c_kernels_triton.ipynb #7deb91b4
+#| eval: false
+def room_around(items: Tensor) -> Tensor:
+    "Memory for the gradient of each member's table; if the tables lie apart by whole rows, as a view of a tensor (its `_base`, marked `has_room`) with zeros for the rows in between."
+    (E, N, D), step = items.shape, items.stride(0)
+    first = items.storage_offset() % step // D
+    if E < 1 or step % D or items.storage_offset() % D or step == N * D or first + N > step // D: return torch.empty(E, N, D, dtype=items.dtype, device=items.device)
+    whole = items.new_empty(E, step // D, D)
+    whole[:, :first], whole[:, first + N:] = 0, 0
+    whole.has_room = True
+    return whole[:, first:first + N]
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #014df3fe
 #| eval: false
 def prepare(job: Job) -> None:
     "Scales, the rows as operand, and each row's own score."
-    p, T, N, D = job.p, job.T, job.N, job.D
-    job.scales = job.largest = job.empty(4)                   # also stands where a kernel wants a pointer and reads none
-    job.count_stride, job.count_columns = (0, 0) if p.counts is None else (p.counts.stride(0), readable_columns(p.counts))
+    p, E, T, N, D = job.p, job.E, job.T, job.N, job.D
+    job.scales = job.largest = job.empty(E, 4)                # also stands where a kernel wants a pointer and reads none
+    job.item_step = p.items.stride(0)
+    job.count_step, job.count_stride, job.count_columns = (0, 0, 0) if p.counts is None else (*p.counts.stride()[:2], readable_columns(p.counts))
     job.bias, job.counts = (job.scales if x is None else x for x in (p.bias, p.counts))
     job.shares = dict(ITEM_PROGRAMS=min(512, triton.cdiv(N * D, 4096)), ROW_PROGRAMS=min(64, triton.cdiv(T * D, 4096)))
     slots = triton.next_power_of_2(sum(job.shares.values()) + 1)
     if job.scaled:
-        job.largest = job.empty(sum(job.shares.values()) + 1)
-        _largest[(len(job.largest),)](p.items, p.hidden, p.weights, job.largest, N * D, T, D, HAS_WEIGHTS=p.weights is not None, BLOCK=4096, num_warps=8, **job.shares)
+        job.largest = job.empty(E, sum(job.shares.values()) + 2)
+        _largest[(job.largest.shape[1] - 1, 1, E)](p.items, p.hidden, p.weights, job.largest, N * D, job.item_step, T, D, HAS_WEIGHTS=p.weights is not None, BLOCK=4096, num_warps=8, **job.shares)
     job.padded = triton.cdiv(T, ROWS_PADDED) * ROWS_PADDED
-    job.rows, job.own, job.targets = job.empty(job.padded, D, dtype=job.kind), job.empty(job.padded), job.empty(job.padded, dtype=torch.int32)
-    _prepare_rows[(job.padded // 16,)](p.hidden, p.items, p.bias, p.targets, p.weights, job.largest, job.rows, job.own, job.targets, job.scales, T, N, BM=16,
+    job.rows, job.own, job.targets = job.empty(E, job.padded, D, dtype=job.kind), job.empty(E, job.padded), job.empty(E, job.padded, dtype=torch.int32)
+    _prepare_rows[(job.padded // 16, 1, E)](p.hidden, p.items, p.bias, p.targets, p.weights, job.largest, job.rows, job.own, job.targets, job.scales, T, N, job.item_step, job.padded, BM=16,
         HAS_TARGETS=p.targets is not None, HAS_WEIGHTS=p.weights is not None, HAS_BIAS=p.bias is not None, SCALED=job.scaled, SLOTS=slots, **job.shares, **job.constants)
     if p.targets is None: job.own = p.shift
 
@@ -418,23 +459,25 @@ def prepare(job: Job) -> None:
 #| eval: false
 def sum_rows(job: Job, mix: bool) -> None:
     "The rows' kernel over all items, block by block where the items are copied to float16; then the splits together."
-    p, T, N, D, tiles = job.p, job.T, job.N, job.D, job.strip
+    p, E, T, N, D, tiles = job.p, job.E, job.T, job.N, job.D, job.strip
     row_tiles = triton.cdiv(T, tiles.rows)
-    block = min(N, COPY_CELLS // D) if job.scaled else N
-    pieces = max(1, _multiprocessors(p.hidden.device) * tiles.programs // row_tiles)
+    block = min(N, max(1, COPY_CELLS // (D * E))) if job.scaled else N
+    room, strips = _multiprocessors(p.hidden.device) * tiles.programs, row_tiles * E
+    pieces = max(1, room // strips, min(3, triton.cdiv(3 * room, 2 * strips)))      # three where one or two would leave a last wave half empty
     splits, per_split = _split(block, tiles.items, pieces)
     blocks = triton.cdiv(N, block)
     slots = sum(triton.cdiv(min(block, N - i * block), per_split) for i in range(blocks))
-    tops, totals, mixed = job.empty(slots, T), job.empty(slots, T), job.empty(slots, T, job.constants["BD"]) if mix else job.scales
-    copy = job.empty(block, D, dtype=torch.float16) if job.scaled else None
+    tops, totals, mixed = job.empty(E, slots, T), job.empty(E, slots, T), job.empty(E, slots, T, job.constants["BD"]) if mix else job.scales
+    copy = job.empty(E, block, D, dtype=torch.float16) if job.scaled else None
     slot = 0
     for first in range(0, N, block):
-        items = p.items[first:first + block]
+        items = p.items[:, first:first + block]
+        columns = items.shape[1]
         if job.scaled:
-            _cast[(triton.cdiv(items.numel(), 4096),)](items, copy, job.scales, items.numel(), BLOCK=4096, num_warps=8)
-        here = triton.cdiv(len(items), per_split)
-        _strip[(row_tiles, here)](job.rows, copy if job.scaled else items, job.bias, job.counts, job.own, job.targets, job.scales, p.eta, tops, totals, mixed,
-            T, job.count_stride, first, len(items), per_split, slot, BM=tiles.rows, BN=tiles.items, MODE=job.mode, HAS_BIAS=p.bias is not None, MIX=mix,
+            _cast[(triton.cdiv(columns * D, 4096), 1, E)](items, copy, job.scales, columns * D, job.item_step, block * D, BLOCK=4096, num_warps=8)
+        here = triton.cdiv(columns, per_split)
+        _strip[(row_tiles, here, E)](job.rows, copy if job.scaled else items, job.bias, job.counts, job.own, job.targets, job.scales, p.eta, tops, totals, mixed,
+            T, N, block * D if job.scaled else job.item_step, job.count_step, job.count_stride, job.padded, first, columns, per_split, slot, slots, BM=tiles.rows, BN=tiles.items, MODE=job.mode, HAS_BIAS=p.bias is not None, MIX=mix,
             SCALED=job.scaled, LIFT=job.lift, PRECISION=job.precision, num_warps=tiles.warps, num_stages=tiles.stages, **job.constants)
         slot += here
     combine(job, tops, totals, mixed, slots, mix)
@@ -443,28 +486,29 @@ def sum_rows(job: Job, mix: bool) -> None:
 #| eval: false
 def combine(job: Job, tops: Tensor, totals: Tensor, mixed: Tensor | None, slots: int, mix: bool) -> None:
     "Losses and gradients of the rows; level and pull for the items' kernel."
-    p, T = job.p, job.T
-    job.hidden_grad = job.empty(T, job.D) if mix else None
-    job.losses, job.pull, job.level, job.shift_grad = job.empty(4, job.padded)
-    rows, at_once, warps = (2, 8, 2) if T < 2048 else (4, 4, 4)         # few rows have many splits: fewer rows for each program, more splits at a time
-    _combine[(job.padded // rows,)](tops, totals, mixed, job.hidden_grad, job.losses, job.pull, job.level, job.shift_grad, p.items, job.counts, job.own, job.targets, p.weights,
-        job.scales, p.alpha, T, job.count_stride, slots, BM=rows, MODE=job.mode, MIX=mix, HAS_WEIGHTS=p.weights is not None, SCALED=job.scaled, LIFT=job.lift,
+    p, E, T = job.p, job.E, job.T
+    job.hidden_grad = job.empty(E, T, job.D) if mix else None
+    job.losses, job.pull, job.level, job.shift_grad = job.empty(4, E, job.padded)
+    rows, at_once, warps = (2, 8, 2) if slots > 16 else (4, 4, 4)       # few rows have many splits: fewer rows for each program, more splits at a time
+    _combine[(job.padded // rows, 1, E)](tops, totals, mixed, job.hidden_grad, job.losses, job.pull, job.level, job.shift_grad, p.items, job.counts, job.own, job.targets, p.weights,
+        job.scales, p.alpha, T, job.item_step, job.count_step, job.count_stride, job.padded, slots, BM=rows, MODE=job.mode, MIX=mix, HAS_WEIGHTS=p.weights is not None, SCALED=job.scaled, LIFT=job.lift,
         LIFT_ITEMS=float(2**job.lift_items), SLOTS_AT_ONCE=at_once, num_warps=warps, **job.constants)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #cca0bc1f
 #| eval: false
 def differentiate_items(job: Job, upstream: Tensor, want_items: bool, want_bias: bool) -> tuple[Tensor | None, Tensor | None]:
     "Gradients of item table and bias, times `upstream`."
-    p, T, N, D, tiles = job.p, job.T, job.N, job.D, job.item
+    p, E, T, N, D, tiles = job.p, job.E, job.T, job.N, job.D, job.item
     columns = triton.cdiv(N, tiles.items)
-    splits, per_split = _split(T, tiles.rows, _multiprocessors(p.hidden.device) * tiles.programs // columns)
+    splits, per_split = _split(T, tiles.rows, _multiprocessors(p.hidden.device) * tiles.programs // (columns * E))
     kind = p.items.dtype if splits == 1 else torch.float32
-    items_grad = job.empty(splits, N, D, dtype=kind) if want_items else None
-    bias_grad = job.empty(splits, N) if want_bias else None
-    _item_tile[(columns, splits)](job.rows, p.items, job.bias, job.counts, job.own, job.targets, job.pull, job.level, job.scales, upstream, p.eta, items_grad, bias_grad,
-        T, N, job.count_stride, job.count_columns, per_split, BM=tiles.rows, BN=tiles.items, MODE=job.mode, HAS_BIAS=p.bias is not None, WANT_BIAS=want_bias, WANT_ITEMS=want_items, HAS_WEIGHTS=p.weights is not None,
+    items_grad = None if not want_items else room_around(p.items)[:, None] if splits == 1 else job.empty(E, splits, N, D, dtype=kind)
+    step = items_grad.stride(0) if want_items else 0
+    bias_grad = job.empty(E, splits, N) if want_bias else None
+    _item_tile[(columns, splits, E)](job.rows, p.items, job.bias, job.counts, job.own, job.targets, job.pull, job.level, job.scales, upstream, p.eta, items_grad, bias_grad,
+        T, N, job.item_step, step, job.count_step, job.count_stride, job.count_columns, job.padded, per_split, BM=tiles.rows, BN=tiles.items, MODE=job.mode, HAS_BIAS=p.bias is not None, WANT_BIAS=want_bias, WANT_ITEMS=want_items, HAS_WEIGHTS=p.weights is not None,
         SCALED=job.scaled, LIFT_ITEMS=float(2**job.lift_items), PRECISION=job.precision, num_warps=tiles.warps, num_stages=tiles.stages, **job.constants)
-    return tuple(None if g is None else (g[0] if splits == 1 else g.sum(0)).to(like.dtype) for g, like in ((items_grad, p.items), (bias_grad, p.bias)))
+    return tuple(None if g is None else (g[:, 0] if splits == 1 else g.sum(1)).to(like.dtype) for g, like in ((items_grad, p.items), (bias_grad, p.bias)))
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #f44e3e08
 #| eval: false
@@ -472,13 +516,13 @@ class FusedLinear(torch.autograd.Function):
     "Forward: losses and the rows' gradient. Backward: the items' gradient, computed when what arrives from above is known."
     @staticmethod
     def forward(ctx, hidden, items, bias, shift, job: Job):
-        job.p = job.p._replace(hidden=hidden.detach().contiguous(), items=items.detach().contiguous(), bias=None if bias is None else bias.detach().contiguous(),
-                               shift=None if shift is None else shift.detach().float())
+        job.p = job.p._replace(hidden=hidden.detach().contiguous(), items=rows_in_order(items.detach()), bias=None if bias is None else bias.detach().contiguous(),
+                               shift=None if shift is None else shift.detach().float().contiguous())
         prepare(job)
         sum_rows(job, ctx.needs_input_grad[0])
         ctx.save_for_backward(hidden, items, bias, shift)      # so that torch notices a change in place
         ctx.job = job
-        return job.losses.sum()
+        return job.losses.sum(1)
 
     @staticmethod
     def backward(ctx, upstream):
@@ -488,12 +532,18 @@ class FusedLinear(torch.autograd.Function):
         want_bias = want_bias and bias is not None
         upstream = upstream.float().contiguous()
         item_grad, bias_grad = differentiate_items(job, upstream, want_items, want_bias) if want_items or want_bias else (None, None)
-        return (job.hidden_grad * upstream).to(hidden.dtype) if want_hidden else None, item_grad, bias_grad, (job.shift_grad.sum() * upstream).to(shift.dtype) if want_shift else None, None
+        of_rows = (job.hidden_grad * upstream.view(-1, 1, 1)).to(hidden.dtype) if want_hidden else None
+        return of_rows, item_grad, bias_grad, (job.shift_grad.sum(1) * upstream).to(shift.dtype) if want_shift else None, None
+
+def rows_in_order(items: Tensor) -> Tensor:
+    "Each member's table in one piece; members may lie apart, as they do where a table has a padding row."
+    return items if items.stride()[1:] == (items.shape[2], 1) else items.contiguous()
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #59f5b3d9
 #| eval: false
 def solve(p, operands: str | None = None, strip: Tiles | None = None, item: Tiles | None = None) -> Tensor:
-    "The loss of a checked `Problem`; `operands` (one of `OPERANDS`) and the tiles are chosen where they are not given."
+    "The loss of a checked `Problem`, or each member's; `operands` (one of `OPERANDS`) and the tiles are chosen where they are not given."
+    if p.hidden.ndim == 2: return solve(p._replace(**{name: x.unsqueeze(0) for name, x in p._asdict().items() if isinstance(x, Tensor)}), operands, strip, item).squeeze(0)
     constants = p._replace(weights=None if p.weights is None else p.weights.contiguous(), targets=None if p.targets is None else p.targets.contiguous(),
-                           counts=p.counts if p.counts is None or p.counts.stride(1) == 1 else p.counts.contiguous())
+                           counts=p.counts if p.counts is None or p.counts.stride(2) == 1 else p.counts.contiguous())
     return FusedLinear.apply(p.hidden, p.items, p.bias, p.shift, Job(constants, operands, strip, item))
