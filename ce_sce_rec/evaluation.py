@@ -24,7 +24,8 @@ from .samples import DeviceData, Tokens, windows
 # %% auto #0
 __all__ = ['METRICS', 'SCORES_AT_ONCE', 'CELLS_AT_ONCE', 'Evaluation', 'masks_seen', 'rank_targets', 'history_cells', 'TopItems',
            'exact_float32', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
-           'evaluate_backbone', 'evaluate_members', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
+           'evaluate_backbone', 'evaluate_members', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor',
+           'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
 @dataclass(frozen=True)
@@ -286,11 +287,18 @@ def evaluate_members(
     wanted: list[int] | None = None,    # numbers of the members to evaluate; all if None
 ) -> list[Evaluation]:                  # one for each wanted member
     "`evaluate_backbone` for the members of an ensemble."
+    return evaluations(member_ranks(ensemble, data, part, masked, wanted), data, part, masked)
+
+def member_ranks(ensemble: Backbone, data: DeviceData, part: str, masked: bool, wanted: list[int] | None = None) -> Int[Tensor, "members evaluated"]:
+    "The targets' ranks of some members, on the device and without waiting for it."
     with _for_evaluation(ensemble):
         states, table, bias = history_states(ensemble, data, part), ensemble.item_table(), ensemble.item_bias()
         def scores(e): return lambda rows: _member_scores(states[e, rows[0]:rows[-1] + 1], table[e], None if bias is None else bias[e])
-        ranks = _on_the_host(torch.stack([_ranks(scores(e), data, part, masked) for e in (range(len(table)) if wanted is None else wanted)]))
-        return [_evaluation(own, data, part, masked) for own in ranks]
+        return torch.stack([_ranks(scores(e), data, part, masked) for e in (range(len(table)) if wanted is None else wanted)])
+
+def evaluations(ranks: Int[Tensor, "members evaluated"], data: DeviceData, part: str, masked: bool) -> list[Evaluation]:
+    "What is known of the members once their ranks are there."
+    return [_evaluation(own, data, part, masked) for own in _on_the_host(ranks)]
 
 def _member_scores(states, table, bias):
     return states @ table.T if bias is None else torch.addmm(bias, states, table.T)

@@ -25,10 +25,10 @@ from torch import Tensor
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
 from .errors import SettingError, StoreError, TrainingDiverged, check_name
-from .evaluation import Evaluation, evaluate_backbone, evaluate_members, masks_seen
+from .evaluation import Evaluation, evaluate_backbone, evaluate_members, evaluations, masks_seen, member_ranks
 from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
-from .losses import RankingLoss
+from .losses import RankingLoss, takes_members
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
@@ -121,6 +121,7 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
     for l in losses: l.validate = False
+    self.alike = self.stacked and all(type(l) is type(self.loss) and model_options(l) == model_options(self.loss) for l in losses)
     self.model = number_dropouts(stack(self.backbones) if self.stacked else self.backbone)
     if not self.stacked: return
     for e, b in enumerate(self.backbones):
@@ -197,7 +198,7 @@ def make_room(self: Trainer) -> None:
     self.rooms = torch.zeros_like(self.sizes)                               # and what it needs room for, see the samples
     self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
     self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
-    self.graphs, self.warm, self.unrecorded, self.pool, self.streams = {}, set(), set(), None, []
+    self.graphs, self.warm, self.unrecorded, self.pool, self.streams, self.ranks = {}, set(), set(), None, [], {}
 
 # %% ../nbs/system/13_training.ipynb #08b5d824
 @patch
@@ -322,10 +323,12 @@ def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"]
                   keys: Int[Tensor, "draws members"]) -> Float[Tensor, "members"]:
     "The loss of each member, in nats; each draws its negatives from its own keys."
     split = (lambda x: x.unbind(0)) if self.stacked else (lambda x: [x])
-    bias, keys = self.model.item_bias(), keys.unbind(1)
-    parts = zip(self.losses, split(hidden), split(self.model.item_table()), split(batch.targets), keys, split(batch.users), split(weights),
-                [None] * len(keys) if bias is None else split(bias))
-    def of_member(loss, h, table, targets, key, users, w, b): return loss(h, table, targets, KeyedGenerator(key[0], key[1:].unbind(0)), seen=self.seen, users=users, weights=w, bias=b)
+    table, bias = self.model.item_table(), self.model.item_bias()
+    generators = [KeyedGenerator(key[0], key[1:].unbind(0)) for key in keys.unbind(1)]
+    if self.alike and takes_members(self.loss, hidden.shape[-2], table.shape[-2], self.device):
+        return self.loss.total(hidden, table, batch.targets.long(), generators, self.seen, batch.users, weights, bias)
+    parts = zip(self.losses, split(hidden), split(table), split(batch.targets), generators, split(batch.users), split(weights), [None] * len(generators) if bias is None else split(bias))
+    def of_member(loss, h, table, targets, generator, users, w, b): return loss(h, table, targets, generator, seen=self.seen, users=users, weights=w, bias=b)
     return torch.stack(self.side_by_side([partial(of_member, *own) for own in parts]))
 
 @patch
@@ -414,7 +417,12 @@ def alive(self: Trainer) -> list[int]:
 def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
     "Evaluations of the members that are alive."
     if not self.stacked: return {0: evaluate_backbone(self.model, self.data, part, self.masked)}
-    return dict(zip(self.alive(), evaluate_members(self.model, self.data, part, self.masked, self.alive())))
+    members = self.alive()
+    if part != "valid": return dict(zip(members, evaluate_members(self.model, self.data, part, self.masked, members)))
+    ranks = self.ranks.setdefault(tuple(members), [])           # the same tensor every time, once its making is recorded
+    def work(): ranks[:] = [member_ranks(self.model, self.data, part, self.masked, members)]
+    self.carry_out(("validation", *members), work)
+    return dict(zip(members, evaluations(ranks[0], self.data, part, self.masked)))
 
 @patch
 def validate(self: Trainer) -> dict[int, dict[str, float]]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 import torch
 from fastcore.basics import patch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from ..errors import SettingError
@@ -13,7 +14,7 @@ from ..layers import Embedding
 from ..samples import Tokens
 
 # %% auto #0
-__all__ = ['Backbone']
+__all__ = ['Backbone', 'WithoutPadding']
 
 # %% ../../nbs/system/09_backbone.ipynb #982bbf80
 class Backbone(nn.Module):
@@ -42,11 +43,27 @@ class Backbone(nn.Module):
         "Hidden state of every token of histories laid end to end, as if each stood in a padded row of its own (`knows_tokens`)."
         raise NotImplementedError
 
+# %% ../../nbs/system/09_backbone.ipynb #d71b5f3b
+class WithoutPadding(torch.autograd.Function):
+    "Rows 1 … stop-1 of each table. A gradient that was made with room for the other rows is taken as it is, any other is filled up."
+    @staticmethod
+    def forward(ctx, table: Tensor, stop: int) -> Tensor:
+        ctx.shape, ctx.stop = table.shape, stop
+        return table[..., 1:stop, :]
+
+    @staticmethod
+    def backward(ctx, gradient):
+        whole = gradient._base
+        if getattr(whole, "has_room", False) and whole.shape == ctx.shape and gradient.data_ptr() == whole[..., 1:, :].data_ptr(): return whole, None
+        return F.pad(gradient, (0, 0, 1, ctx.shape[-2] - ctx.stop)), None
+
 # %% ../../nbs/system/09_backbone.ipynb #8210330c
 @patch
 def item_table(self: Backbone) -> Float[Tensor, "*members items width"]:
     "Embeddings of items 1 … N; row v-1 belongs to item v."
-    return self.items.weight[..., 1:self.num_items + 1, :]
+    table, stop = self.items.weight, self.num_items + 1
+    if table.is_cuda and table.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling(): return WithoutPadding.apply(table, stop)
+    return table[..., 1:stop, :]
 
 @patch
 def item_bias(self: Backbone) -> Float[Tensor, "*members items"] | None:

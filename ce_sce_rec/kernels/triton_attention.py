@@ -4,6 +4,7 @@
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #3f3c8bf0
 from __future__ import annotations
+import threading
 from typing import NamedTuple
 import torch
 from fastcore.basics import patch
@@ -154,6 +155,7 @@ def _embed_kernel(items, places, lengths, table, positions, keys, norm_weight, n
     member, row, d = tl.program_id(1).to(tl.int64), tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, D)
     first, inside = member * rows, row < rows
     item = tl.load(items + first + row, mask=inside, other=0).to(tl.int64)
+    if tl.max(tl.abs(item), axis=0) == 0: return                                # nothing but fillers
     column = max_length - tl.load(lengths + first + row, mask=inside, other=1) + tl.load(places + first + row, mask=inside, other=0)
     of_query, of_key, of_value = _packed_mT(weight + member * 3 * WIDTH * WIDTH, WIDTH, D)
     known = inside & (item >= 0) & (item < num_rows) & (column >= 0) & (column < max_length)                   # otherwise NaN, which every later step shows
@@ -198,13 +200,16 @@ def _attend(query, k, v, row, first, rows, top, total, mixed, end, key, threshol
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #84aa42db
 @jit
-def _block_kernel(places, lengths, shares, attention_keys, hidden_keys, last_keys, bias, out_weight, out_bias, norm_weight, norm_bias, weight_1, bias_1, weight_2, bias_2,
+def _block_kernel(items, places, lengths, shares, attention_keys, hidden_keys, last_keys, bias, out_weight, out_bias, norm_weight, norm_bias, weight_1, bias_1, weight_2, bias_2,
                   kept, lines, next_norm_weight, next_norm_bias, next_weight, next_bias, next_kept, next_lines, states, rows, max_length, threshold, scale, eps, factor,
                   WIDTH: tl.constexpr, D: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr, BLOCK: tl.constexpr,
                   NULL: tl.constexpr, DROP: tl.constexpr, STORE: tl.constexpr, LAST: tl.constexpr, PRECISION: tl.constexpr):
     member, start, step = tl.program_id(1).to(tl.int64), tl.program_id(0) * ROWS, tl.num_programs(1).to(tl.int64) * rows
     row, line, square, vector, tall = start + tl.arange(0, ROWS), member * rows, member * WIDTH * WIDTH, member * WIDTH, step * WIDTH
     inside, mine, my_lines, bias = row < rows, kept + line * WIDTH, lines + line + row, bias + 3 * vector
+    if tl.max(tl.abs(tl.load(items + line + row, mask=inside, other=0)), axis=0) == 0:
+        if LAST: _put(states + line * WIDTH, tl.zeros((ROWS, D), dtype=tl.float32), row, rows, WIDTH, D)
+        return
     first = row - tl.load(places + line + row, mask=inside, other=0).to(tl.int32)
     query, state = _take(mine + Q * tall, row, rows, WIDTH, D), _take(mine + X * tall, row, rows, WIDTH, D)
     of_out = _weight_mT(out_weight + square, WIDTH, D)
@@ -267,13 +272,14 @@ def _attend_backward(query, pull, k, v, row, first, rows, log, inner, to_query, 
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #3756baa8
 @jit
-def _query_backward_kernel(gradient, places, lengths, shares, attention_keys, last_keys, norm_weight, in_weight, bias, out_weight, inner_weight, weight_1, weight_2, next_norm_weight,
+def _query_backward_kernel(gradient, items, places, lengths, shares, attention_keys, last_keys, norm_weight, in_weight, bias, out_weight, inner_weight, weight_1, weight_2, next_norm_weight,
                            kept, lines, next_kept, next_lines, back, inners, nulls, to_x, rows, max_length, threshold, scale, factor,
                            WIDTH: tl.constexpr, D: tl.constexpr, ROWS: tl.constexpr, KEYS: tl.constexpr, BLOCK: tl.constexpr,
                            NULL: tl.constexpr, DROP: tl.constexpr, LAST: tl.constexpr, PRECISION: tl.constexpr):
     member, start, step = tl.program_id(1).to(tl.int64), tl.program_id(0) * ROWS, tl.num_programs(1).to(tl.int64) * rows
     row, line, square, vector, tall = start + tl.arange(0, ROWS), member * rows, member * WIDTH * WIDTH, member * WIDTH, step * WIDTH
     inside, mine, back, my_lines, bias = row < rows, kept + line * WIDTH, back + line * WIDTH, lines + line + row, bias + 3 * vector
+    if tl.max(tl.abs(tl.load(items + line + row, mask=inside, other=0)), axis=0) == 0: return
     up, hidden = _take(gradient + line * WIDTH, row, rows, WIDTH, D), _take(mine + HIDDEN * tall, row, rows, WIDTH, D)
     of_last, of_inner = _weight(weight_2 + square, WIDTH, D), _weight(weight_1 + square, WIDTH, D)
     if LAST:
@@ -323,21 +329,24 @@ def _query_backward_kernel(gradient, places, lengths, shares, attention_keys, la
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #38f4e7d1
 @jit
-def _key_backward_kernel(places, lengths, attention_keys, embed_keys, in_weight, kept, lines, back, inners, to_x, out, rows, threshold, scale,
+def _key_backward_kernel(items, places, lengths, attention_keys, embed_keys, in_weight, kept, lines, back, inners, to_x, out, rows, threshold, scale,
                          WIDTH: tl.constexpr, D: tl.constexpr, ROWS: tl.constexpr, QUERIES: tl.constexpr, BLOCK: tl.constexpr,
                          DROP: tl.constexpr, FIRST: tl.constexpr, PRECISION: tl.constexpr):
     member, start, step = tl.program_id(1).to(tl.int64), tl.program_id(0) * ROWS, tl.num_programs(1).to(tl.int64) * rows
     row, line, tall, in_weight = start + tl.arange(0, ROWS), member * rows, step * WIDTH, in_weight + member * 3 * WIDTH * WIDTH
     inside, mine, back, my_lines = row < rows, kept + line * WIDTH, back + line * WIDTH, lines + line
+    real = tl.load(items + line + row, mask=inside, other=0) != 0
+    if tl.max(real.to(tl.int32), axis=0) == 0: return
     end = row + tl.load(lengths + line + row, mask=inside, other=1).to(tl.int32) - tl.load(places + line + row, mask=inside, other=0).to(tl.int32)
+    stop = tl.minimum(tl.max(tl.where(real, end, 0), axis=0), rows)             # what lies behind may never have been written
     key_rows, value_rows = _take(mine + K * tall, row, rows, WIDTH, D), _take(mine + V * tall, row, rows, WIDTH, D)
     of_key, of_value = _weight(in_weight + WIDTH * WIDTH, WIDTH, D), _weight(in_weight + 2 * WIDTH * WIDTH, WIDTH, D)
     to_key, to_value = tl.zeros((ROWS, D), dtype=tl.float32), tl.zeros((ROWS, D), dtype=tl.float32)
     key = tl.load(attention_keys + member) if DROP else 0
-    for at in span(start, tl.minimum(tl.max(end, axis=0), rows), QUERIES):
+    for at in span(start, stop, QUERIES):
         other = at + tl.arange(0, QUERIES)
-        there = other < rows
-        query, pull = _take(mine + Q * tall, other, rows, WIDTH, D), _take(back + TO_MIXED * tall, other, rows, WIDTH, D)
+        there = other < stop
+        query, pull = _take(mine + Q * tall, other, stop, WIDTH, D), _take(back + TO_MIXED * tall, other, stop, WIDTH, D)
         first = other - tl.load(places + line + other, mask=there, other=0).to(tl.int32)
         log, inner = tl.load(my_lines + LOG * step + other, mask=there, other=0.0), tl.load(inners + line + other, mask=there, other=0.0)
         logits = tl.dot(query, tl.trans(key_rows), input_precision=PRECISION)
@@ -404,12 +413,22 @@ def _sum_positions(to, places, lengths, out, column, start, stop, max_length, WI
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #e905a7d3
 @jit
-def _sums_kernel(gradient, embedded, places, lengths, kept, lines, back, nulls, parts, rows, max_length, rows_each, size,
+def _last_token(items, start, stop, ROWS: tl.constexpr):
+    "Where the real tokens among start … stop end."
+    last = tl.zeros((ROWS,), dtype=tl.int32) + start
+    for at in span(start, stop, ROWS):
+        row = at + tl.arange(0, ROWS)
+        last = tl.where(tl.load(items + row, mask=row < stop, other=0) != 0, row + 1, last)
+    return tl.max(last, axis=0)
+
+@jit
+def _sums_kernel(gradient, embedded, items, places, lengths, kept, lines, back, nulls, parts, rows, max_length, rows_each, size,
                  BLOCKS: tl.constexpr, WIDTH: tl.constexpr, D: tl.constexpr, ROWS: tl.constexpr, TALL: tl.constexpr,
                  KEPT: tl.constexpr, LINES: tl.constexpr, BACK: tl.constexpr, PRECISION: tl.constexpr):
     "One sum over one part of the tokens: of six weights and two norms of each block, the last norm, or the positions; each in pieces of TALL."
     part, job, member, members = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64), tl.num_programs(2).to(tl.int64)
-    start, stop, line, step, width = part * rows_each, tl.minimum((part + 1) * rows_each, rows), member * rows, members * rows, members * WIDTH
+    start, line, step, width = part * rows_each, member * rows, members * rows, members * WIDTH
+    stop = _last_token(items + line, start, tl.minimum((part + 1) * rows_each, rows), ROWS)
     what, column, tall, out = job // (D // TALL), job % (D // TALL) * TALL + tl.arange(0, TALL), step * WIDTH, parts + part.to(tl.int64) * size
     if what > 8 * BLOCKS:
         out += (BLOCKS * (6 * WIDTH + 10) + 2) * width + member * max_length * WIDTH
@@ -474,6 +493,19 @@ class Line(NamedTuple):
     keys: Tensor | None = None  # (sites, members), see `dropout_keys`; None without dropout
     binomial: Tensor | None = None  # see `binomial_table`; None without dropout
 
+# %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #b215d755
+_second = threading.local()
+
+def beside(work, like: Tensor):
+    "Start some work beside what follows, on a second stream of the device; returns what makes the first one wait for it."
+    if not like.is_cuda: return work()
+    here, device = torch.cuda.current_stream(like.device), like.device.index
+    streams = _second.__dict__.setdefault("streams", {})
+    if device not in streams: streams[device] = torch.cuda.Stream(like.device, priority=-1)
+    streams[device].wait_stream(here)
+    with torch.cuda.stream(streams[device]): work()
+    return lambda: here.wait_stream(streams[device])
+
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #0f74f05a
 class _Pass:
     "The launches of one pass over a line of tokens."
@@ -509,18 +541,20 @@ def forward(self: _Pass, positions):
     "The states of all tokens."
     line, tiles, norms = self.line, TokenStates, dict(eps=self.line.eps, STORE=self.line.keep)
     shares, ranks = self.blocks if line.p and line.null else 0, int(line.keep and self.rows <= tiles.most_ranked)
-    if shares + ranks:
-        keys = line.keys[3:] if shares else line.items                          # the null key of the first block; the next one is six rows on
-        _tokens_kernel[(*self.grid(tiles.tokens_tile), shares + ranks)](line.items, line.lengths, keys, line.binomial if shares else self.table, self.shares, self.order, self.counts,
-            self.rows, line.max_length, 1 - line.p, 6 * self.members, SHARES=shares, **tiles.tokens_tile)
+    keys = line.keys[3:] if shares else line.items                              # the null key of the first block; the next one is six rows on
+    def of_tokens(layers, shares): _tokens_kernel[(*self.grid(tiles.tokens_tile), layers)](line.items, line.lengths, keys, line.binomial if shares else self.table, self.shares, self.order, self.counts,
+        self.rows, line.max_length, 1 - line.p, 6 * self.members, SHARES=shares, **tiles.tokens_tile)
+    ranked = beside(lambda: of_tokens(1, 0), line.items) if ranks else None     # only the backward pass asks for it
+    if shares: of_tokens(shares, shares)
     _embed_kernel[self.grid(tiles.embed_tile)](line.items, line.places, line.lengths, self.table, positions, *self.keys(0), *self.weights[:4], *self.slots(0),
         self.rows, self.table.shape[-2], line.max_length, self.width**0.5, factor=self.attention["factor"], **norms, **self.common, **tiles.embed_tile)
     states = self.table.new_empty(self.members, self.rows, self.width)
     for block in range(self.blocks):
         own, last = self.weights[12 * block:12 * block + 12], block == self.blocks - 1
         following = (self.weights[-2:] * 2) if last else self.weights[12 * block + 12:12 * block + 16]
-        _block_kernel[self.grid(tiles.block_tile)](line.places, line.lengths, self.shares[block], *self.keys(*range(3 * block + 1, 3 * block + 4)), *own[3:], *self.slots(block), *following, *self.slots(block + 1),
+        _block_kernel[self.grid(tiles.block_tile)](line.items, line.places, line.lengths, self.shares[block], *self.keys(*range(3 * block + 1, 3 * block + 4)), *own[3:], *self.slots(block), *following, *self.slots(block + 1),
             states, self.rows, line.max_length, LAST=last, **norms, **self.attention, **self.common, **tiles.block_tile)
+    if ranked: ranked()
     return states
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #58dc5cf7
@@ -533,9 +567,9 @@ def backward(self: _Pass, gradient):
     for block in reversed(range(self.blocks)):
         w, (kept, lines), own = self.weights[12 * block:12 * block + 12], self.slots(block), back[block * SLOTS["BACK"]:]
         attention, last = self.keys(3 * block + 1, 3 * block + 3)
-        _query_backward_kernel[self.grid(tiles.query_tile)](up, line.places, line.lengths, self.shares[block], attention, last, w[0], w[2], w[3], w[4], w[6], w[8], w[10], self.weights[-2],
+        _query_backward_kernel[self.grid(tiles.query_tile)](up, line.items, line.places, line.lengths, self.shares[block], attention, last, w[0], w[2], w[3], w[4], w[6], w[8], w[10], self.weights[-2],
             kept, lines, *self.slots(block + 1), own, inners, nulls[block], to_x, self.rows, line.max_length, LAST=block == self.blocks - 1, **self.attention, **self.common, **tiles.query_tile)
-        _key_backward_kernel[self.grid(tiles.key_tile)](line.places, line.lengths, attention, *self.keys(0), w[2], kept, lines, own, inners, to_x, out, self.rows,
+        _key_backward_kernel[self.grid(tiles.key_tile)](line.items, line.places, line.lengths, attention, *self.keys(0), w[2], kept, lines, own, inners, to_x, out, self.rows,
             BLOCK=self.attention["BLOCK"], FIRST=block == 0, **self.common, **tiles.key_tile)
         up = out
     return [self.item_gradient(up), *self.sums(gradient, up, back, nulls)]
@@ -549,7 +583,7 @@ def sums(self: _Pass, gradient, embedded, back, nulls):
     count, pieces, block = triton.cdiv(self.rows, each), self.shape["D"] // min(tiles.sums_tile["TALL"], self.shape["D"]), self.members * d * (6 * d + 10)
     size = self.blocks * block + self.members * d * (2 + length)
     parts, flat = self.table.new_empty(count, size), self.table.new_empty(size)
-    _sums_kernel[(count, (8 * self.blocks + 1 + triton.cdiv(length, self.shape["D"])) * pieces, self.members)](gradient, embedded, line.places, line.lengths, self.kept, self.lines, back, nulls, parts,
+    _sums_kernel[(count, (8 * self.blocks + 1 + triton.cdiv(length, self.shape["D"])) * pieces, self.members)](gradient, embedded, line.items, line.places, line.lengths, self.kept, self.lines, back, nulls, parts,
         self.rows, length, each, size, BLOCKS=self.blocks, PRECISION=self.common["PRECISION"], **SLOTS, **self.shape, **{**tiles.sums_tile, "TALL": self.shape["D"] // pieces})
     _add_parts_kernel[(triton.cdiv(size, tiles.parts_tile["BLOCK"]),)](parts, flat, size, count, **tiles.parts_tile)
     E, gradients = self.members * d, []
