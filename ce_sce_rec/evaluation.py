@@ -121,7 +121,7 @@ def _ranks(score, data, part, masked, scores_at_once=None, watch=None):
     ranks = []
     for rows, targets, seen in _rank_plan(data, part, masked, max(1, budget // data.num_items)):
         scores = score(rows)
-        if masked: scores[seen] = -torch.inf
+        if masked: scores.index_put_(seen, scores.new_full((), -torch.inf))      # a number would have to be copied to the device
         ranks.append(ranks_in_rows(scores, targets))
         if watch: watch(scores)
     return torch.cat(ranks)
