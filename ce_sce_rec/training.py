@@ -335,7 +335,7 @@ def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"]
 def side_by_side(self: Trainer, works: list[Callable[[], Tensor]]) -> list[Tensor]:
     "What some independent works return; where steps are recorded, each runs on a stream of its own, and so does its backward pass."
     if not self.recording or len(works) == 1: return [work() for work in works]
-    if not self.streams: self.streams = [torch.cuda.Stream(self.device) for _ in works]
+    if not self.streams: self.streams = [torch.cuda.Stream(self.device, priority=-1) for _ in works]     # of a kind that is nobody's place of work
     here, results = torch.cuda.current_stream(self.device), []
     for stream, work in zip(self.streams, works):
         stream.wait_stream(here)
