@@ -17,7 +17,7 @@ from .negatives import POOLS, SeenItems, draw_negatives
 from .randomness import KeyedGenerator, random_uniform
 
 # %% auto #0
-__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'TAKE_MEMBERS', 'takes_members']
+__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'JOINED_LOSSES', 'takes_members']
 
 # %% ../nbs/system/04_losses.ipynb #0581f9b5
 def _widen(scores):
@@ -538,9 +538,9 @@ NoiseContrastiveEstimation.total = lambda self, hidden, items, *rest: _counted_l
 NegativeSampling.total = lambda self, *arguments: _counted_logistic(self, 0.0, *arguments)
 
 # %% ../nbs/system/04d_losses_fast.ipynb #ddae6572
-TAKE_MEMBERS = {CrossEntropy: lambda loss, *size: loss.fused, MarginTruncatedCrossEntropy: lambda loss, *size: loss.fused,
-                ScaledCrossEntropy: _counts, SampledSoftmax: _counts, NegativeSampling: _counts, NoiseContrastiveEstimation: _counts}
+JOINED_LOSSES = {CrossEntropy: lambda loss, *size: loss.fused, MarginTruncatedCrossEntropy: lambda loss, *size: loss.fused,
+                 ScaledCrossEntropy: _counts, SampledSoftmax: _counts, NegativeSampling: _counts, NoiseContrastiveEstimation: _counts}
 
 def takes_members(loss: RankingLoss, num_targets: int, num_items: int, device: torch.device | str) -> bool:
     "Whether one call of `total` computes the losses of members that are alike, each with so many targets, over so many items."
-    return type(loss) in TAKE_MEMBERS and not list(loss.parameters()) and bool(TAKE_MEMBERS[type(loss)](loss, num_targets, num_items, device))
+    return type(loss) in JOINED_LOSSES and not list(loss.parameters()) and bool(JOINED_LOSSES[type(loss)](loss, num_targets, num_items, device))
