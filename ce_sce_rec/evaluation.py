@@ -24,8 +24,7 @@ from .samples import DeviceData, Tokens, windows
 # %% auto #0
 __all__ = ['METRICS', 'SCORES_AT_ONCE', 'CELLS_AT_ONCE', 'Evaluation', 'masks_seen', 'rank_targets', 'history_cells', 'TopItems',
            'exact_float32', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
-           'evaluate_backbone', 'evaluate_members', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor',
-           'bayes_ceiling']
+           'evaluate_backbone', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
 @dataclass(frozen=True)
@@ -279,18 +278,14 @@ def _for_evaluation(model):
     finally: model.train(training)
 
 # %% ../nbs/system/12_evaluation.ipynb #87a56204
-def evaluate_members(
+def member_ranks(
     ensemble: Backbone,                 # see `stack`
     data: DeviceData,
     part: str,
     masked: bool,
-    wanted: list[int] | None = None,    # numbers of the members to evaluate; all if None
-) -> list[Evaluation]:                  # one for each wanted member
-    "`evaluate_backbone` for the members of an ensemble."
-    return evaluations(member_ranks(ensemble, data, part, masked, wanted), data, part, masked)
-
-def member_ranks(ensemble: Backbone, data: DeviceData, part: str, masked: bool, wanted: list[int] | None = None) -> Int[Tensor, "members evaluated"]:
-    "The targets' ranks of some members, on the device and without waiting for it."
+    wanted: list[int] | None = None,    # numbers of the members to rank; all if None
+) -> Int[Tensor, "members evaluated"]:  # on the device, which is not waited for
+    "The targets' ranks of the wanted members of an ensemble; `evaluations` says what they mean."
     with _for_evaluation(ensemble):
         states, table, bias = history_states(ensemble, data, part), ensemble.item_table(), ensemble.item_bias()
         def scores(e): return lambda rows: _member_scores(states[e, rows[0]:rows[-1] + 1], table[e], None if bias is None else bias[e])

@@ -25,7 +25,7 @@ from torch import Tensor
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
 from .errors import SettingError, StoreError, TrainingDiverged, check_name
-from .evaluation import Evaluation, evaluate_backbone, evaluate_members, evaluations, masks_seen, member_ranks
+from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, member_ranks
 from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
@@ -418,11 +418,10 @@ def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
     "Evaluations of the members that are alive."
     if not self.stacked: return {0: evaluate_backbone(self.model, self.data, part, self.masked)}
     members = self.alive()
-    if part != "valid": return dict(zip(members, evaluate_members(self.model, self.data, part, self.masked, members)))
-    ranks = self.ranks.setdefault(tuple(members), [])           # the same tensor every time, once its making is recorded
-    def work(): ranks[:] = [member_ranks(self.model, self.data, part, self.masked, members)]
-    self.carry_out(("validation", *members), work)
-    return dict(zip(members, evaluations(ranks[0], self.data, part, self.masked)))
+    name = f"ranking of {part}", *members
+    def work(): self.ranks[name] = member_ranks(self.model, self.data, part, self.masked, members)      # the same tensor every time, once its making is recorded
+    self.carry_out(name, work)
+    return dict(zip(members, evaluations(self.ranks[name], self.data, part, self.masked)))
 
 @patch
 def validate(self: Trainer) -> dict[int, dict[str, float]]:
