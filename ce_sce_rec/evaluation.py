@@ -199,7 +199,7 @@ def history_states(model: Backbone, data: DeviceData, part: str) -> Float[Tensor
 def _for_members(model, x):
     "The same input for every member of an ensemble."
     if model.items.weight.ndim == 2: return x
-    if isinstance(x, Tokens): return Tokens(*(_for_members(model, part) for part in x))
+    if isinstance(x, Tokens): return x.map(lambda part: _for_members(model, part))
     return x.expand(len(model.items.weight), *x.shape)
 
 # %% ../nbs/system/12_evaluation.ipynb #4c30dd4a

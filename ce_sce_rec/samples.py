@@ -8,6 +8,7 @@ from functools import partial
 from typing import Callable, NamedTuple
 import numpy as np
 import torch
+import torch.nn.functional as F
 from fastcore.basics import patch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -70,6 +71,19 @@ class Tokens(NamedTuple):
     items: Int[Tensor, "*members tokens"]       # 1 … N; 0 where there is no token
     places: Int[Tensor, "*members tokens"]      # place of the token in its history, from 0
     lengths: Int[Tensor, "*members tokens"]     # number of tokens of its history
+    order: Int[Tensor, "*members tokens"] | None = None     # numbers of the tokens in the order of their items, see `in_order`
+    counts: Int[Tensor, "*members tokens"] | None = None    # for the first token of each item in that order how many have it, 0 for the others
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Tokens:
+        "The tokens with a function applied to each tensor."
+        return Tokens(*(None if x is None else function(x) for x in self))
+
+    def in_order(self) -> Tokens:
+        "The tokens with the order of their items, by which a sum over the tokens of each item can go."
+        items, order = self.items.int().sort(dim=-1, stable=True)
+        first = F.pad(items[..., 1:] != items[..., :-1], (1, 0), value=True)
+        ends = torch.searchsorted(items, items, right=True)
+        return self._replace(order=order, counts=torch.where(first, ends - torch.arange(items.shape[-1], device=items.device), 0))
 
 class Batch(NamedTuple):
     "One training batch, on the device."
@@ -87,7 +101,7 @@ class Batch(NamedTuple):
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Batch:
         "The batch with a function applied to each of its tensors."
-        of = lambda x: None if x is None else Tokens(*map(function, x)) if isinstance(x, Tokens) else function(x)
+        of = lambda x: None if x is None else x.map(function) if isinstance(x, Tokens) else function(x)
         return Batch(*map(of, self))
 
 # %% ../nbs/system/08_samples.ipynb #8a371308

@@ -160,7 +160,7 @@ def reset(self: Trainer) -> None:
     "Forget all progress (not the weights): epoch 0, no history, no best epoch."
     E = len(self.seeds)
     self.epoch, self.rows, self.failed = 0, [[] for _ in range(E)], [None] * E
-    self.best_epochs, self.best_values, self.best = [-1] * E, [-float("inf")] * E, {}
+    self.best_epochs, self.best_values = [-1] * E, [-float("inf")] * E
     self.train_seconds = self.eval_seconds = 0.0
 
 @property
@@ -198,7 +198,7 @@ def make_room(self: Trainer) -> None:
     self.rooms = torch.zeros_like(self.sizes)                               # and what it needs room for, see the samples
     self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
     self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
-    self.graphs, self.warm, self.unrecorded, self.pool, self.streams, self.ranks = {}, set(), set(), None, [], {}
+    self.graphs, self.warm, self.unrecorded, self.pool, self.streams, self.ranks, self.best = {}, set(), set(), None, [], {}, {}
 
 # %% ../nbs/system/13_training.ipynb #08b5d824
 @patch
@@ -237,7 +237,7 @@ CELLS_LAID_OUT = 2**23          # places of sequences in a stretch, over all mem
 class LaidOut(NamedTuple):
     "The batches of some steps in memory that does not move."
     shapes: Batch                                       # a batch of all steps, as a pattern; its tensors hold nothing
-    integers: Int[Tensor, "members steps all"]          # its tensors side by side
+    integers: Int[Tensor, "steps all"]                  # its tensors side by side, each with all its members
     weights: Float[Tensor, "members steps targets"]     # of the targets in the loss; float64
 
 @patch
@@ -255,7 +255,7 @@ def lay_out(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
     laid = self.laid_out[room]
     def fill():
         made = self.made_batches(first, steps, room)
-        laid.integers[:, :steps], laid.weights[:, :steps] = made.integers, made.weights
+        laid.integers[:steps], laid.weights[:, :steps] = made.integers, made.weights
     self.carry_out(("batches", first, steps, room), fill)
     return laid
 
@@ -265,7 +265,8 @@ def made_batches(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
     part, parts = slice(first, first + steps), []
     batch = self.samples.batch(self.order[:, part].contiguous(), room, keys=self.keys[part, 0].T)
     weights, batch = batch.weights(), batch._replace(real=None)         # the weights say which are real
-    batch.map(lambda x: parts.append(x.flatten(2)))
+    if batch.tokens is not None and self.backbone.wants_order(batch.tokens): batch = batch._replace(tokens=batch.tokens.in_order())
+    batch.map(lambda x: parts.append(x.transpose(0, 1).flatten(1)))
     self.place.zero_()
     return LaidOut(batch, torch.cat(parts, dim=-1), weights)
 
@@ -273,18 +274,18 @@ def made_batches(self: Trainer, first: int, steps: int, room: int) -> LaidOut:
 def memory_for(self: Trainer, room: int) -> LaidOut:
     "Memory for the batches of a stretch with room for so many targets or tokens each; nothing is in it yet."
     one = self.made_batches(0, 1, room)
-    whole = lambda x: x.new_empty(x.shape[0], self.stretch, *x.shape[2:])
-    return LaidOut(one.shapes.map(lambda x: x.new_empty(()).expand(x.shape)), whole(one.integers), whole(one.weights))
+    integers, weights = one.integers.new_empty(self.stretch, one.integers.shape[1]), one.weights.new_empty(len(one.weights), self.stretch, one.weights.shape[2])
+    return LaidOut(one.shapes.map(lambda x: x.new_empty(()).expand(x.shape)), integers, weights)
 
 # %% ../nbs/system/13_training.ipynb #c54fef0c
 @patch
 def next_batch(self: Trainer, laid: LaidOut) -> tuple[Batch, Float[Tensor, "*members targets"]]:
     "The batch of the step that is being computed and its weights."
-    of_step = lambda x: x.index_select(1, self.place).squeeze(1)
-    sizes = []; laid.shapes.map(lambda x: sizes.append(x[0, 0].numel()))
-    pieces = iter(of_step(laid.integers).split(sizes, dim=-1))
+    of_step = lambda x, dim: x.index_select(dim, self.place).squeeze(dim)
+    sizes = []; laid.shapes.map(lambda x: sizes.append(x[:, 0].numel()))
+    pieces = iter(of_step(laid.integers, 0).split(sizes))
     only = (lambda x: x) if self.stacked else (lambda x: x[0])
-    return laid.shapes.map(lambda x: only(next(pieces).unflatten(-1, x.shape[2:]))), only(of_step(laid.weights))
+    return laid.shapes.map(lambda x: only(next(pieces).view(x[:, 0].shape))), only(of_step(laid.weights, 1))
 
 # %% ../nbs/system/13_training.ipynb #c3d7c4f2
 @patch
@@ -427,19 +428,23 @@ def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
 def validate(self: Trainer) -> dict[int, dict[str, float]]:
     "Validation metrics of every member now; remembers the weights that are the best so far."
     metrics = {e: evaluation.metrics for e, evaluation in self.evaluate("valid").items()}
-    weights = self.model.state_dict()
-    if not self.best: self.best = {name: value.detach().clone() for name, value in weights.items()}
+    if not self.best: self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
     for e, values in metrics.items():
         if values[check_name("validation metric", self.monitor, values)] <= self.best_values[e]: continue
         self.best_epochs[e], self.best_values[e] = self.epoch, values[self.monitor]
-        for name, value in weights.items():
-            if self.stacked: self.best[name][e].copy_(value[e])
-            else: self.best[name].copy_(value)
+        self.carry_out(("best weights", e), partial(self.keep_weights, e))
     return metrics
+
+@patch
+def keep_weights(self: Trainer, member: int) -> None:
+    "Copy the weights of one member to where its best are kept; that memory stays the same as long as the trainer does."
+    own = (lambda x: x[member]) if self.stacked else (lambda x: x)
+    for name, value in self.model.state_dict().items(): own(self.best[name]).copy_(own(value))
 
 @patch
 def best_weights(self: Trainer, member: int = 0) -> dict[str, Tensor]:
     "The best weights so far of one member, as its backbone's state; empty before the first validation."
+    if self.best_epochs[member] < 0: return {}
     return {name: value[member] if self.stacked else value for name, value in self.best.items()}
 
 # %% ../nbs/system/13_training.ipynb #1a9885f9
@@ -564,6 +569,7 @@ def take_up(self: Trainer, progress: dict, tensors: dict[str, Tensor]) -> None:
     self.model.load_state_dict(part("model."))
     for e, loss in enumerate(self.losses): loss.load_state_dict(part(f"loss.{e}."))
     self.best = part("best.")
+    self.graphs.clear(), self.warm.clear()                  # what is recorded knows the old memory
     for i, parameter in enumerate(self.parameters):
         if state := part(f"adam.{i}."): self.optimiser.state[parameter] = state
     self.failed = [failure and TrainingDiverged(*failure) for failure in progress["failed"]]

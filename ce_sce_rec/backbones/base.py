@@ -43,6 +43,10 @@ class Backbone(nn.Module):
         "Hidden state of every token of histories laid end to end, as if each stood in a padded row of its own (`knows_tokens`)."
         raise NotImplementedError
 
+    def wants_order(self, tokens: Tokens) -> bool:
+        "Whether the gradient of `token_states` goes by the order of the tokens' items, see `Tokens.in_order`."
+        return False
+
 # %% ../../nbs/system/09_backbone.ipynb #d71b5f3b
 class WithoutPadding(torch.autograd.Function):
     "Rows 1 … stop-1 of each table. A gradient that was made with room for the other rows is taken as it is, any other is filled up."

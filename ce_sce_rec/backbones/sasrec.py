@@ -236,7 +236,15 @@ def fused_token_states(self: SASRec, tokens: Tokens) -> Float[Tensor, "*members 
     from ce_sce_rec.kernels.triton_attention import Line, TokenStates
     table, p = self.items.weight, self.dropout.p * self.dropout.training
     drawn = dict(p=p, keys=layers._keys, binomial=self.survival_table(p, table.device)) if p else {}
-    line = Line(*(x.reshape(-1, x.shape[-1]).contiguous() for x in tokens), self.max_length, self.norm.eps, not self.mask_padding, torch.is_grad_enabled(), **drawn)
+    flat = tokens.map(lambda x: x.reshape(-1, x.shape[-1]).contiguous())
+    line = Line(*flat[:3], self.max_length, self.norm.eps, not self.mask_padding, torch.is_grad_enabled(), order=flat.order, counts=flat.counts, **drawn)
     parts = [part for b in self.blocks for part in (b.query_norm, b.attention, b.attention.out_proj, b.norm, b.feed_forward[0], b.feed_forward[3])]
     weights = [w for part in (*parts, self.norm) for w in part.parameters(recurse=False)]
     return TokenStates.apply(line, table, self.positions.weight, *weights).view(*tokens.items.shape, self.width)
+
+@patch
+def wants_order(self: SASRec, tokens: Tokens) -> bool:
+    "Whether the fused kernels will ask for it, see `Backbone.wants_order`."
+    if not _for_triton(*self.parameters()) or self.width > 64 or self.blocks[0].attention.num_heads > 1: return False
+    from ce_sce_rec.kernels.triton_attention import TokenStates
+    return tokens.items.shape[-1] <= TokenStates.most_ordered
