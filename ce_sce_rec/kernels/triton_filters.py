@@ -162,13 +162,10 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #e266932d
 @jit
-def _quarter_back(factor, delta, first, second, bias, hidden, inside, wide, cell, HALF: tl.constexpr):
-    "What one quarter of the hidden layer adds to the gradient of the states; stores the quarter and its gradient."
-    quarter, slope = _gelu_and_slope(_product(factor, first, HALF) + bias[None, :])
-    tl.store(hidden + wide, _operand(quarter, HALF), mask=cell)
-    upward = _operand(_product(delta, tl.trans(second), HALF) * slope, HALF)
-    tl.store(inside + wide, upward, mask=cell)
-    return _product(upward, tl.trans(first), HALF)
+def _quarter_back(factor, delta, first, second, bias, HALF: tl.constexpr):
+    "What one quarter of the hidden layer adds to the gradient of the states."
+    _, slope = _gelu_and_slope(_product(factor, first, HALF) + bias[None, :])
+    return _product(_operand(_product(delta, tl.trans(second), HALF) * slope, HALF), tl.trans(first), HALF)
 
 @jit
 def _filter_back(factor, to_x, x, to_re, to_im, back_re, back_im, filter_re, filter_im, HALF: tl.constexpr):
@@ -186,7 +183,7 @@ def _column_sums(ones, x, HALF: tl.constexpr): return _product(ones, _operand(x,
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #3b841d28
 @jit
 def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma2, table, key1, key2, normal1, normal2, inverse1, inverse2,
-                           to_x, outside, hidden, inside, lifts, to_filter, to_vectors, rows, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
+                           to_x, outside, lifts, to_filter, to_vectors, rows, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
                            BF: tl.constexpr, FREQUENCIES: tl.constexpr, PARTS: tl.constexpr, DROP: tl.constexpr, HALF: tl.constexpr):
     part, member, members = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.num_programs(1)
     t, d, f = tl.arange(0, BL), tl.arange(0, BD), tl.arange(0, BF)
@@ -196,7 +193,7 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
     vector = member * WIDTH + d
     first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     bias1 = b1 + member * 4 * WIDTH + d
-    cell, place, wide = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :], t[:, None] * 4 * WIDTH + d[None, :]
+    cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
     sum_re, sum_im = tl.zeros((BF, BD), tl.float32), tl.zeros((BF, BD), tl.float32)
     sixteen = tl.arange(0, 16)[:, None]
     ones, once = _operand(tl.zeros((16, BL), tl.float32) + 1.0, HALF), (sixteen == 0) & there[None, :]
@@ -218,11 +215,10 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
         tl.store(lifts + member * rows + row, low)
         normal = tl.load(normal1 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32)
         factor = _operand(normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :], HALF)
-        forth, back = hidden + at * 4 * WIDTH, inside + at * 4 * WIDTH
-        total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), forth, back, wide, cell, HALF)
-        total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), forth + WIDTH, back + WIDTH, wide, cell, HALF)
-        total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), forth + 2 * WIDTH, back + 2 * WIDTH, wide, cell, HALF)
-        total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), forth + 3 * WIDTH, back + 3 * WIDTH, wide, cell, HALF)
+        total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
+        total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
+        total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
+        total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
         tl.store(sums + 3 * members * WIDTH, _column_sums(ones, total * normal, HALF) * low, mask=once)
         tl.store(sums + 4 * members * WIDTH, _column_sums(ones, total, HALF) * low, mask=once)
         total = _unnormalise(total * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse1 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
@@ -240,25 +236,29 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #c4f50f26
 @jit
-def _block_weights_kernel(normal1, outside, hidden, inside, lifts, gamma1, beta1, sums, total_sums, rows, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
+def _block_weights_kernel(normal1, outside, lifts, w1, b1, w2, gamma1, beta1, sums, total_sums, rows, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
                           PARTS: tl.constexpr, HALF: tl.constexpr):
     part, quarter, member, members = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64), tl.num_programs(2)
     t, d = tl.arange(0, BL), tl.arange(0, BD)
-    there, own, places = d < WIDTH, member * 4 + quarter, member * rows * LENGTH
+    there, own = d < WIDTH, member * 4 + quarter
     cell, square, place = (t < LENGTH)[:, None] & there[None, :], there[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
-    wide = t[:, None] * 4 * WIDTH + quarter * WIDTH + d[None, :]
     g1, c1 = tl.load(gamma1 + member * WIDTH + d, mask=there, other=0.0), tl.load(beta1 + member * WIDTH + d, mask=there, other=0.0)
+    first = _operand(tl.load(w1 + own * WIDTH * WIDTH + d[None, :] * WIDTH + d[:, None], mask=square, other=0.0), HALF)
+    second = _operand(tl.load(w2 + member * 4 * WIDTH * WIDTH + quarter * WIDTH + d[:, None] * 4 * WIDTH + d[None, :], mask=square, other=0.0), HALF)
+    bias = tl.load(b1 + own * WIDTH + d, mask=there, other=0.0)
     sum_first, sum_second, sum_bias = tl.zeros((BD, BD), tl.float32), tl.zeros((BD, BD), tl.float32), tl.zeros((16, BD), tl.float32)
     sixteen = tl.arange(0, 16)[:, None]
     ones = _operand(tl.zeros((16, BL), tl.float32) + 1.0, HALF)
     for row in span(part, rows, PARTS):
-        at = places + row * LENGTH
+        at = (member * rows + row) * LENGTH
         factor = _operand(tl.load(normal1 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32) * g1[None, :] + c1[None, :], HALF)
         delta, low = tl.load(outside + at * WIDTH + place, mask=cell, other=0.0), tl.load(lifts + member * rows + row)
-        forth, back = tl.load(hidden + at * 4 * WIDTH + wide, mask=cell, other=0.0), tl.load(inside + at * 4 * WIDTH + wide, mask=cell, other=0.0)
-        sum_bias += _product(ones, back, HALF) * low
-        sum_first += _product(tl.trans(back), factor, HALF) * low
-        sum_second += _product(tl.trans(delta), forth, HALF) * low
+        hidden, slope = _gelu_and_slope(_product(factor, first, HALF) + bias[None, :])
+        inside = _product(delta, second, HALF) * slope
+        inside = _operand(inside, HALF)
+        sum_bias += _product(ones, inside, HALF) * low
+        sum_first += _product(tl.trans(inside), factor, HALF) * low
+        sum_second += _product(tl.trans(delta), _operand(hidden, HALF), HALF) * low
     sums += part.to(tl.int64) * total_sums
     tl.store(sums + own * WIDTH * WIDTH + d[:, None] * WIDTH + d[None, :], sum_first, mask=square)
     sums += members * 4 * WIDTH * WIDTH
@@ -281,7 +281,7 @@ def programs_each(like: Tensor, shares: int, rows: int) -> int:
 
 class FilterBlock(torch.autograd.Function):
     "One block of FMLP-Rec on float32 tensors with members; checked by the caller (`filters_fit`)."
-    forward_tile, backward_tile, weights_tile = dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=1)
+    forward_tile, backward_tile, weights_tile = dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=3)
 
     @staticmethod
     def forward(ctx, x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2, eps1, eps2, p, key1, key2):
@@ -306,13 +306,12 @@ class FilterBlock(torch.autograd.Function):
         x, weight, gamma1, beta1, w1, b1, w2, gamma2, key1, key2, table, normal1, normal2, inverse1, inverse2 = ctx.saved_tensors
         (members, rows, _, width), parts = x.shape, ctx.filter["PARTS"]
         to_x, outside, lifts = torch.empty_like(x), torch.empty_like(normal1), x.new_empty(members, rows)
-        hidden, inside = normal1.new_empty(2, *x.shape[:-1], 4 * width)
         to_filter, to_vectors = x.new_empty(parts, *weight.shape), x.new_empty(rows, 5, members, width)
         weight_sums = x.new_empty(programs_each(x, 4 * members, rows), w1.numel() + w2.numel() + b1.numel())
         with torch.cuda.device_of(x):
             _block_backward_kernel[(ctx.filter["PARTS"], members)](gradient.contiguous(), x, weight, w1, b1, w2, gamma1, beta1, gamma2, table, key1, key2, normal1, normal2,
-                                                                   inverse1, inverse2, to_x, outside, hidden, inside, lifts, to_filter, to_vectors, rows, **ctx.row, **ctx.filter, **FilterBlock.backward_tile)
-            _block_weights_kernel[(len(weight_sums), 4, members)](normal1, outside, hidden, inside, lifts, gamma1, beta1, weight_sums, weight_sums.shape[1], rows,
+                                                                   inverse1, inverse2, to_x, outside, lifts, to_filter, to_vectors, rows, **ctx.row, **ctx.filter, **FilterBlock.backward_tile)
+            _block_weights_kernel[(len(weight_sums), 4, members)](normal1, outside, lifts, w1, b1, w2, gamma1, beta1, weight_sums, weight_sums.shape[1], rows,
                                                                   PARTS=len(weight_sums), **ctx.row, **FilterBlock.weights_tile)
         of_gamma2, of_beta2, of_b2, of_gamma1, of_beta1 = add_parts(to_vectors)
         of_w1, of_w2, of_b1 = (g.view_as(w) for g, w in zip(add_parts(weight_sums).split([w.numel() for w in (w1, w2, b1)]), (w1, w2, b1)))
