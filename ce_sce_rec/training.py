@@ -437,7 +437,7 @@ def validate(self: Trainer) -> dict[int, dict[str, float]]:
 
 @patch
 def keep_weights(self: Trainer, member: int) -> None:
-    "Copy the weights of one member to where its best are kept; that memory stays the same as long as the trainer does."
+    "Copy the weights of one member to where its best are kept, memory that stays the same until a checkpoint is taken up."
     own = (lambda x: x[member]) if self.stacked else (lambda x: x)
     for name, value in self.model.state_dict().items(): own(self.best[name]).copy_(own(value))
 
