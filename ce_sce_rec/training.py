@@ -569,7 +569,7 @@ def take_up(self: Trainer, progress: dict, tensors: dict[str, Tensor]) -> None:
     self.model.load_state_dict(part("model."))
     for e, loss in enumerate(self.losses): loss.load_state_dict(part(f"loss.{e}."))
     self.best = part("best.")
-    self.graphs.clear(), self.warm.clear()                  # what is recorded knows the old memory
+    self.graphs.clear(); self.warm.clear()                  # what is recorded knows the old memory
     for i, parameter in enumerate(self.parameters):
         if state := part(f"adam.{i}."): self.optimiser.state[parameter] = state
     self.failed = [failure and TrainingDiverged(*failure) for failure in progress["failed"]]
