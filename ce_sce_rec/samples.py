@@ -85,6 +85,7 @@ class Tokens(NamedTuple):
         ends = torch.searchsorted(items, items, right=True)
         return self._replace(order=order, counts=torch.where(first, ends - torch.arange(items.shape[-1], device=items.device), 0))
 
+# %% ../nbs/system/08_samples.ipynb #8f2ab7c1
 class Batch(NamedTuple):
     "One training batch, on the device."
     targets: Int[Tensor, "*members targets"]    # rows of the item table, from 0

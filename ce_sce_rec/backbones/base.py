@@ -43,9 +43,11 @@ class Backbone(nn.Module):
         "Hidden state of every token of histories laid end to end, as if each stood in a padded row of its own (`knows_tokens`)."
         raise NotImplementedError
 
-    def wants_order(self, tokens: Tokens) -> bool:
-        "Whether the gradient of `token_states` goes by the order of the tokens' items, see `Tokens.in_order`."
-        return False
+# %% ../../nbs/system/09_backbone.ipynb #109e0dd8
+@patch
+def wants_order(self: Backbone, tokens: Tokens) -> bool:
+    "Whether the gradient of `token_states` goes by the order of the tokens' items, see `Tokens.in_order`."
+    return False
 
 # %% ../../nbs/system/09_backbone.ipynb #d71b5f3b
 class WithoutPadding(torch.autograd.Function):

@@ -384,7 +384,7 @@ def _sum_positions(to, places, lengths, out, column, start, stop, max_length, WI
 
 # %% ../../nbs/system/03g2_kernels_triton_attention.ipynb #e905a7d3
 @jit
-def _last_token(items, start, stop, ROWS: tl.constexpr):
+def _last_token(items, start, stop, ROWS: tl.constexpr = 256):
     "Where the real tokens among start … stop end."
     last = tl.zeros((ROWS,), dtype=tl.int32) + start
     for at in span(start, stop, ROWS):
@@ -399,7 +399,7 @@ def _sums_kernel(gradient, embedded, items, places, lengths, kept, lines, back, 
     "One sum over one part of the tokens: of six weights and two norms of each block, the last norm, or the positions; each in pieces of TALL."
     part, job, member, members = tl.program_id(0), tl.program_id(1), tl.program_id(2).to(tl.int64), tl.num_programs(2).to(tl.int64)
     start, line, step, width = part * rows_each, member * rows, members * rows, members * WIDTH
-    stop = _last_token(items + line, start, tl.minimum((part + 1) * rows_each, rows), 256)
+    stop = _last_token(items + line, start, tl.minimum((part + 1) * rows_each, rows))
     what, column, tall, out = job // (D // TALL), job % (D // TALL) * TALL + tl.arange(0, TALL), step * WIDTH, parts + part.to(tl.int64) * size
     if what > 8 * BLOCKS:
         out += (BLOCKS * (6 * WIDTH + 10) + 2) * width + member * max_length * WIDTH
