@@ -12,7 +12,8 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
+from itertools import cycle
+from threading import Lock, local
 from typing import Callable, NamedTuple
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_se
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
+__all__ = ['PRECISIONS', 'STREAMS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
 
 # %% ../nbs/system/13_training.ipynb #5fd3781c
 @dataclass
@@ -50,10 +51,11 @@ class TrainingResult:
 
 # %% ../nbs/system/13_training.ipynb #32326e7f
 PRECISIONS = ("float32", "tf32", "bfloat16")        # of products in training on CUDA; weights and their moments are float32 always
+STREAMS = 32                                        # streams of one kind on a device; after them torch hands out the first again
 
 class Turn:
     "What trainings share that share a device, each in a thread of its own: whoever holds the lock may speak to the device; recorded steps run without it."
-    def __init__(self, sharing: int): self.lock, self.sharing = Lock(), sharing
+    def __init__(self, sharing: int): self.lock, self.sharing, self.of_thread = Lock(), sharing, local()
 
 class Trainer:
     "Train a backbone with a loss on the training part of a split; validate, keep the best weights, test once. Lists of backbones and seeds are trained together."
@@ -198,7 +200,7 @@ def make_room(self: Trainer) -> None:
     self.rooms = torch.zeros_like(self.sizes)                               # and what it needs room for, see the samples
     self.epoch_keys = zeros(1 + len(PURPOSES), E, dtype=torch.int64, device=device)     # of the shuffle and each purpose
     self.stretch, self.planned, self.laid_out = self.steps_at_once(), None, {}
-    self.graphs, self.warm, self.unrecorded, self.pool, self.streams, self.ranks, self.best = {}, set(), set(), None, [], {}, {}
+    self.graphs, self.warm, self.unrecorded, self.pool, self.recorder, self.streams, self.ranks, self.best = {}, set(), set(), None, None, [], {}, {}
 
 # %% ../nbs/system/13_training.ipynb #08b5d824
 @patch
@@ -336,13 +338,19 @@ def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"]
 def side_by_side(self: Trainer, works: list[Callable[[], Tensor]]) -> list[Tensor]:
     "What some independent works return; where steps are recorded, each runs on a stream of its own, and so does its backward pass."
     if not self.recording or len(works) == 1: return [work() for work in works]
-    if not self.streams: self.streams = [torch.cuda.Stream(self.device, priority=-1) for _ in works]     # of a kind that is nobody's place of work
-    here, results = torch.cuda.current_stream(self.device), []
-    for stream, work in zip(self.streams, works):
-        stream.wait_stream(here)
+    streams, here, results = self.side_streams(len(works)), torch.cuda.current_stream(self.device), []
+    for stream in streams: stream.wait_stream(here)
+    for stream, work in zip(cycle(streams), works):
         with torch.cuda.stream(stream): results.append(work())
-    for stream in self.streams: here.wait_stream(stream)
+    for stream in streams: here.wait_stream(stream)
     return results
+
+@patch
+def side_streams(self: Trainer, number: int) -> list[torch.cuda.Stream]:
+    "So many streams, or as many as there are for each, that no training at the same time works on; of a kind that is nobody's place of work."
+    own, most = (self.streams, STREAMS) if self.turn is None else (vars(self.turn.of_thread).setdefault("streams", []), STREAMS // self.turn.sharing)
+    while len(own) < min(number, max(1, most)): own.append(torch.cuda.Stream(self.device, priority=-1))
+    return own[:number]
 
 # %% ../nbs/system/13_training.ipynb #8f6ff751
 @patch
@@ -610,12 +618,20 @@ def record(self: Trainer, name, work: Callable[[], None]) -> None:
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize(self.device)
     try:
-        with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"): work()
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.recording_stream(), capture_error_mode="thread_local"): work()
     except torch.OutOfMemoryError: raise
     except RuntimeError as e:
         self.unrecorded.add(name)
         warnings.warn(f"{name[0] if isinstance(name, tuple) else name}: cannot be recorded and is computed one operation at a time, which is slower: {e}")
     else: self.graphs[name] = graph
+
+@patch
+def recording_stream(self: Trainer) -> torch.cuda.Stream:
+    "The stream on which work is recorded: the one on which it will be replayed. The default stream cannot be recorded; one of the trainer's own takes its place."
+    here = torch.cuda.current_stream(self.device)
+    if here != torch.cuda.default_stream(self.device): return here
+    if self.recorder is None: self.recorder = torch.cuda.Stream(self.device)
+    return self.recorder
 
 # %% ../nbs/system/13b_together.ipynb #6ab9b875
 def same_bits(make: Callable[[], Trainer], times: int = 2) -> bool:
