@@ -99,6 +99,7 @@ def _add_grid(commands):
     p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
     p.add_argument("--epochs", type=int, help="other than the published number")
     p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
+    p.add_argument("--known", nargs="?", const="", metavar="DIR", help="leave out the runs that this directory of results has (without DIR: the committed ones)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
     p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
@@ -175,11 +176,13 @@ def do_grid(args) -> None:
     "Train what a store lacks of a named grid, or say what grids there are."
     from ce_sce_rec import grids
     if not args.name: return _show_grids(grids)
+    if args.known is not None and args.name in ("masking", "budget"): raise SettingError(f"--known is for grids whose runs are known beforehand, not for {args.name}")
     if args.name == "masking": return _masking(args, grids)
     given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
     cells = grids.grid_cells(args.name, **given)
     grids.check_datasets((c.dataset for c in cells), args.data_dir)
     store, seeds = grids.RunStore(args.store), 1 if args.name == "budget" else args.seeds
+    if args.known is not None: return _complete(args, grids, cells, store)
     failures = _train(args, grids, cells, store, range(seeds))
     if args.name == "budget":       # the winners of complete searches run with all seeds
         cells = grids.winners(cells, grids.stored_rows(store, failures))
@@ -194,6 +197,16 @@ def _train(args, grids, cells, store, seeds):
     "Train cells with a bar and a line for each finished cell."
     from ce_sce_rec.experiments import progress_bar
     return grids.train_cells(cells, store, args.device, seeds, args.data_dir, args.limit_seconds, None if args.quiet else progress_bar(), print, args.at_once)
+
+def _complete(args, grids, cells, store):
+    "Train the runs of a grid that a directory of results lacks."
+    known = grids.results_directory(args.known)
+    runs = grids.find_rows(cells, grids.committed_rows(known), range(args.seeds))[1]
+    failures = _train(args, grids, runs, store, None)
+    rows = grids.stored_rows(store, failures)
+    done = sum(len(grids.find_rows([run], rows, [run.seed])[0]) for run in runs)
+    print(f"{len(runs)} runs are not in {known.name}; {done} of them are in {store.path.name} now")
+    if failures: raise grids.RunsFailed(failures, rows)
 
 def _show_grids(grids):
     "Name, number of cells, how many this version can train, description."

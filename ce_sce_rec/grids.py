@@ -286,7 +286,7 @@ def train_cells(
     cells: Iterable[Cell],
     store: RunStore,
     device: str | None = None,
-    seeds: Iterable[int] = range(5),
+    seeds: Iterable[int] | None = range(5),                         # each cell with each of these; None: with its own
     data_dir: str | Path | None = None,
     limit_seconds: float | None = None,                             # stop after so long; 0 trains nothing
     progress: Callable[[int, int, str], None] | None = None,
@@ -294,9 +294,10 @@ def train_cells(
     at_once: int = 1,                                               # passes at the same time, see `run_grid`
 ) -> dict[str, str]:
     "Train what the store lacks, short runs first. Returns the failures (run -> error); what time did not allow is simply not in the store."
-    started, queue, done, seeds = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), [], list(seeds)
-    data, failures = _loaded(queue, data_dir, len(seeds))
-    damaged = _damaged(runs := [c.with_options(seed=int(s)) for c in queue if c.dataset in data for s in seeds], data, store)
+    started, queue, done = time.monotonic(), sorted(trainable(cells), key=estimated_seconds), []
+    if seeds is not None: seeds = list(seeds); queue = [c.with_options(seed=int(s)) for c in queue for s in seeds]
+    data, failures = _loaded(queue, data_dir)
+    damaged = _damaged(runs := [c for c in queue if c.dataset in data], data, store)
     failures |= damaged.values()
     def watch(*where):
         if limit_seconds is not None and time.monotonic() - started >= limit_seconds: raise _TimeIsUp
@@ -310,12 +311,12 @@ def train_cells(
     return failures
 
 # %% ../nbs/system/15d_grids.ipynb #6e035356
-def _loaded(queue, data_dir, seeds):
+def _loaded(queue, data_dir):
     "The splits of all data sets that can be loaded; for each of the others one error, with the number of its runs."
     data, failures = {}, {}
-    for name, cells in Counter(c.dataset for c in queue).items():
+    for name, runs in Counter(c.dataset for c in queue).items():
         try: data[name] = as_split(load_dataset(name, data_dir))
-        except (CeSceRecError, ValueError, OSError) as e: failures[f"{name} ({cells * seeds} runs)"] = f"{type(e).__name__}: {e}"
+        except (CeSceRecError, ValueError, OSError) as e: failures[f"{name} ({runs} runs)"] = f"{type(e).__name__}: {e}"
     return data, failures
 
 def _damaged(runs, data, store):

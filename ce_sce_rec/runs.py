@@ -160,8 +160,9 @@ class RunStore:
         self.path = Path(path).expanduser()
         marker = self.path/"store.json"
         try:
+            others = self.path.exists() and any(not p.name.startswith(f".{marker.name}.") for p in self.path.iterdir())     # than a marker that another process is making
             if marker.exists(): _check_marker(marker)
-            elif self.path.exists() and any(self.path.iterdir()):
+            elif others:
                 raise StoreError(f"{self.path} is not a run store: it has files but no store.json; name an empty or a new directory")
             elif not create: raise StoreError(f"there is no run store {self.path}")
             else: atomic_write(marker, json.dumps({"format": "ce_sce_rec run store", "version": STORE_VERSION}).encode())

@@ -80,3 +80,17 @@ def test_papermill_describes_the_parameters():
     done = subprocess.run([sys.executable, "-m", "papermill", "--help-notebook", str(ROOT / "nbs" / "experiments" / "compare_losses.ipynb")],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "dataset: str" in done.stdout and "number of seeds" in done.stdout
+
+
+def test_a_round_carries_out_its_plan_and_says_what_failed(tmp_path):
+    "Two processes on one new store; a command that fails stops neither its neighbours nor the other's."
+    of = "p2 --datasets synthetic --backbones {} --losses {} --epochs 1 --seeds 1 --device cpu"
+    (tmp_path / "plan.txt").write_text("\n".join([of.format("sasrec", "ce"), "", of.format("sasrek", "ce"), of.format("sasrec", "bce") + "   # after a failure"]))
+    done = subprocess.run([sys.executable, str(ROOT / "tools" / "grid_round.py"), "plan.txt", "--store", "store", "--to", "round", "--seconds", "120", "--commit", "abc1234"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "gpu 0: 0 of 1 commands failed" in done.stdout and "gpu 1: 1 of 2 commands failed" in done.stdout, done
+    rows = pd.read_csv(tmp_path / "round" / "synthetic_ablations.csv", dtype={"commit": str})
+    assert set(rows.loss) == {"ce", "bce"} and set(rows.commit) == {"abc1234"}
+    times = pd.read_csv(tmp_path / "round" / "grid_time.csv")
+    assert times.gpu.tolist() == [0, 1] and (times.seconds > 0).all() and times.runs_finished.iloc[-1] == 2
+    assert "did you mean 'sasrec'" in (tmp_path / "round" / "gpu1.log").read_text()
