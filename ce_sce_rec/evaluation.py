@@ -22,8 +22,8 @@ from .metrics import hit_rate, mrr, ndcg, ranking_metrics
 from .samples import DeviceData, Tokens, windows
 
 # %% auto #0
-__all__ = ['METRICS', 'SCORES_AT_ONCE', 'CELLS_AT_ONCE', 'Evaluation', 'masks_seen', 'rank_targets', 'history_cells', 'TopItems',
-           'exact_float32', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
+__all__ = ['METRICS', 'SCORES_AT_ONCE', 'NUMBERS_AT_ONCE', 'Evaluation', 'masks_seen', 'rank_targets', 'history_cells',
+           'TopItems', 'exact_float32', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
            'evaluate_backbone', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
@@ -185,7 +185,7 @@ def exact_float32():
     finally: torch.set_float32_matmul_precision(before)
 
 # %% ../nbs/system/12_evaluation.ipynb #ee445a50
-CELLS_AT_ONCE = {"cpu": 2**14, "cuda": 2**20}       # positions of histories read at a time, for each member
+NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**28}     # of the largest tensor, for each member: 1 GB on a GPU
 
 @torch.inference_mode()
 def history_states(model: Backbone, data: DeviceData, part: str) -> Float[Tensor, "*members evaluated width"]:
@@ -205,7 +205,7 @@ def _for_members(model, x):
 # %% ../nbs/system/12_evaluation.ipynb #4c30dd4a
 def _history_plan(model, data, part):
     "(padded windows, None, None, users) or (None, tokens, places of the last tokens, users) of every chunk, kept with the data."
-    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens)
+    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens, model.numbers_per_place(model.max_length))
     if key not in data.kept: data.kept[key] = list(_plan_histories(model, data, part))
     return data.kept[key]
 
@@ -214,7 +214,7 @@ def _plan_histories(model, data, part):
     start, length = data.split.interactions.offsets[users], model.max_length
     counts = np.minimum(stop - start, length)
     laid_out = model.knows_tokens and counts.min(initial=1) > 0         # an empty history has no token
-    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) // CELLS_AT_ONCE[data.device.type]
+    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) * model.numbers_per_place(length) // NUMBERS_AT_ONCE[data.device.type]
     on_device = lambda a: torch.from_numpy(np.array(a)).to(data.device)
     for rows in np.split(np.arange(len(users)), np.flatnonzero(np.diff(chunk)) + 1):
         if not laid_out: yield windows(data.items, on_device(start[rows]), on_device(stop[rows]), length, model.padding), None, None, on_device(users[rows]); continue

@@ -49,6 +49,11 @@ def wants_order(self: Backbone, tokens: Tokens) -> bool:
     "Whether the gradient of `token_states` goes by the order of the tokens' items, see `Tokens.in_order`."
     return False
 
+@patch
+def numbers_per_place(self: Backbone, length: int) -> int:
+    "Numbers that the largest tensor of a forward pass holds for each place of a row of this length, roughly; it decides how many rows are read at a time."
+    return 4 * self.width
+
 # %% ../../nbs/system/09_backbone.ipynb #d71b5f3b
 class WithoutPadding(torch.autograd.Function):
     "Rows 1 … stop-1 of each table. A gradient that was made with room for the other rows is taken as it is, any other is filled up."
