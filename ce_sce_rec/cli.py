@@ -209,10 +209,13 @@ def _complete(args, grids, cells, store):
     if failures: raise grids.RunsFailed(failures, rows)
 
 def _show_grids(grids):
-    "Name, number of cells, how many this version can train, description."
+    "Name, number of cells, how many this version can train, how many of their runs the committed results have, description."
+    try: rows = grids.committed_rows()
+    except CeSceRecError: rows = None               # installed without them
     for name, function in grids.GRIDS.items():
-        cells = grids.grid_cells(name)
-        print(f"{name:11} {len(cells):4} cells, {len(grids.trainable(cells)):4} trainable  {function.__doc__}")
+        cells, held = grids.grid_cells(name), ""
+        if rows is not None: found, missing = map(len, grids.find_rows(cells, rows, range(1 if name == "budget" else 5))); held = f", {found:4} of {found + missing:4} runs committed"
+        print(f"{name:11} {len(cells):4} cells, {len(grids.trainable(cells)):4} trainable{held}  {function.__doc__}")
 
 def _masking(args, grids):
     "Evaluate every stored model with seen items masked and kept."
