@@ -205,7 +205,7 @@ def _for_members(model, x):
 # %% ../nbs/system/12_evaluation.ipynb #4c30dd4a
 def _history_plan(model, data, part):
     "(padded windows, None, None, users) or (None, tokens, places of the last tokens, users) of every chunk, kept with the data."
-    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens, model.numbers_per_place(model.max_length))
+    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens, model.numbers_per_place())
     if key not in data.kept: data.kept[key] = list(_plan_histories(model, data, part))
     return data.kept[key]
 
@@ -214,7 +214,7 @@ def _plan_histories(model, data, part):
     start, length = data.split.interactions.offsets[users], model.max_length
     counts = np.minimum(stop - start, length)
     laid_out = model.knows_tokens and counts.min(initial=1) > 0         # an empty history has no token
-    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) * model.numbers_per_place(length) // NUMBERS_AT_ONCE[data.device.type]
+    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) * model.numbers_per_place() // NUMBERS_AT_ONCE[data.device.type]
     on_device = lambda a: torch.from_numpy(np.array(a)).to(data.device)
     for rows in np.split(np.arange(len(users)), np.flatnonzero(np.diff(chunk)) + 1):
         if not laid_out: yield windows(data.items, on_device(start[rows]), on_device(stop[rows]), length, model.padding), None, None, on_device(users[rows]); continue

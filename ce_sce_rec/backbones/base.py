@@ -50,8 +50,8 @@ def wants_order(self: Backbone, tokens: Tokens) -> bool:
     return False
 
 @patch
-def numbers_per_place(self: Backbone, length: int) -> int:
-    "Numbers that the largest tensor of a forward pass holds for each place of a row of this length, roughly; it decides how many rows are read at a time."
+def numbers_per_place(self: Backbone) -> int:
+    "Numbers that the largest tensor of a forward pass holds for each place of a row of `max_length`, roughly; it decides how many rows are read at a time."
     return 4 * self.width
 
 # %% ../../nbs/system/09_backbone.ipynb #d71b5f3b

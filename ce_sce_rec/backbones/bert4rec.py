@@ -113,7 +113,7 @@ def reset_parameters(self: BERT4Rec) -> None:
 def sample_options(self: BERT4Rec) -> dict: return {"mask_probability": self.mask_probability}
 
 @patch
-def numbers_per_place(self: BERT4Rec, length: int) -> int: return max(4 * self.width, self.blocks[0].attention.num_heads * length)      # every place has a weight for every place
+def numbers_per_place(self: BERT4Rec) -> int: return max(4 * self.width, self.blocks[0].attention.num_heads * self.max_length)      # every place has a weight for every place
 
 @patch
 def item_bias(self: BERT4Rec) -> Float[Tensor, "*members items"] | None: return self.bias
