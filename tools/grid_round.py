@@ -12,7 +12,6 @@ the seconds, the draw of power (nvidia-smi, every two seconds) and the runs that
 its last checkpoint, which is at most half a minute old or one validation. Ends with 1 if a command failed.
 """
 import argparse
-import csv
 import os
 import shlex
 import signal
@@ -21,6 +20,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+import pandas as pd
 
 SAMPLE_SECONDS, EXPORT_SECONDS, GRACE_SECONDS = 2.0, 60.0, 60.0
 GRID = "import sys; from ce_sce_rec.cli import main; sys.exit(main(['grid', *sys.argv[1:]]))"
@@ -91,17 +92,18 @@ def main():
         if args.seconds is not None and now - start >= args.seconds: break
         if now - exported >= EXPORT_SECONDS: export(args.store, to, args.commit); exported = time.monotonic()
     for card in cards: card.stop()
-    for card in cards: card.join(GRACE_SECONDS)
+    for card in cards:
+        card.join(GRACE_SECONDS)
+        if card.is_alive(): card.process.kill(); card.join()
     done.set()
     runs = export(args.store, to, args.commit)
-    with open(to/"grid_time.csv", "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["gpu", "seconds", "mean_watts", "highest_watts", "watt_hours", "runs_finished", "device", "commit"])
-        for card in cards:
-            name, draws = watts.get(card.number, ("", []))
-            mean = sum(draws) / len(draws) if draws else None
-            table.writerow([card.number, round(card.seconds), *([round(mean), round(max(draws)), round(mean * card.seconds / 3600, 1)] if draws else ["", "", ""]),
-                            runs if card is cards[-1] else "", name, args.commit])
+    rows = []
+    for card in cards:
+        name, draws = watts.get(card.number, ("", []))
+        mean = sum(draws) / len(draws) if draws else float("nan")
+        rows.append({"gpu": card.number, "seconds": round(card.seconds), "mean_watts": round(mean, 1), "highest_watts": max(draws, default=float("nan")), "watt_hours": round(mean * card.seconds / 3600, 1),
+                     "runs_finished": runs if card is cards[-1] else None, "device": name, "commit": args.commit})
+    pd.DataFrame(rows).to_csv(to/"grid_time.csv", index=False)
     print((to/"grid_time.csv").read_text(), end="")
     for card in cards: print(f"gpu {card.number}: {card.failed} of {len(card.commands)} commands failed, see {card.log}")
     sys.exit(any(card.failed for card in cards))
