@@ -11,8 +11,8 @@ import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from itertools import cycle
+from pathlib import Path
 from threading import Lock, local
 from typing import Callable, NamedTuple
 import numpy as np
