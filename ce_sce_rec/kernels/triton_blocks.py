@@ -190,29 +190,29 @@ def _gru_forward_kernel(inputs, weight_ih, weight_hh, lengths, order, gates, sta
     row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
     stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
     row += member * rows
-    ih = weight_ih + member * 3 * STATE * WIDTH + h[None, :] * WIDTH + d[:, None]           # transposed: (D, H)
-    hh = weight_hh + member * 3 * STATE * STATE + h[None, :] * STATE + h[:, None]
-    ih_mask, hh_mask = (d < WIDTH)[:, None] & (h < STATE)[None, :], (h < STATE)[:, None] & (h < STATE)[None, :]
+    ih = weight_ih + member * 3 * STATE * WIDTH + h[:, None] * WIDTH + d[None, :]           # (H, D)
+    hh = weight_hh + member * 3 * STATE * STATE + h[:, None] * STATE + h[None, :]
+    ih_mask, hh_mask = (h < STATE)[:, None] & (d < WIDTH)[None, :], (h < STATE)[:, None] & (h < STATE)[None, :]
     ih_r, hh_r = tl.load(ih, mask=ih_mask, other=0.0), tl.load(hh, mask=hh_mask, other=0.0)
     ih_z, hh_z = tl.load(ih + STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + STATE * STATE, mask=hh_mask, other=0.0)
     ih_n, hh_n = tl.load(ih + 2 * STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + 2 * STATE * STATE, mask=hh_mask, other=0.0)
-    state = tl.zeros((ROWS, H), dtype=tl.float32)
+    state = tl.zeros((H, ROWS), dtype=tl.float32)
     for t in span(0, tl.max(stop, axis=0)):
         runs = t < stop
-        x = tl.load(inputs + (row * length + t)[:, None] * WIDTH + d[None, :], mask=runs[:, None] & (d < WIDTH)[None, :], other=0.0)
-        r = tl.sigmoid(tl.dot(state, hh_r, acc=tl.dot(x, ih_r, input_precision=PRECISION), input_precision=PRECISION))
-        z = tl.sigmoid(tl.dot(state, hh_z, acc=tl.dot(x, ih_z, input_precision=PRECISION), input_precision=PRECISION))
-        q = tl.dot(state, hh_n, input_precision=PRECISION)
-        n = 2.0 * tl.sigmoid(2.0 * (tl.dot(x, ih_n, input_precision=PRECISION) + r * q)) - 1.0           # tanh
-        state = tl.where(runs[:, None], n + z * (state - n), state)
-        mask = runs[:, None] & (h < STATE)[None, :]
-        kept = gates + (row * length + t)[:, None] * (4 * STATE) + h[None, :]
+        x = tl.trans(tl.load(inputs + (row * length + t)[:, None] * WIDTH + d[None, :], mask=runs[:, None] & (d < WIDTH)[None, :], other=0.0))
+        r = tl.sigmoid(tl.dot(hh_r, state, acc=tl.dot(ih_r, x, input_precision=PRECISION), input_precision=PRECISION))
+        z = tl.sigmoid(tl.dot(hh_z, state, acc=tl.dot(ih_z, x, input_precision=PRECISION), input_precision=PRECISION))
+        q = tl.dot(hh_n, state, input_precision=PRECISION)
+        n = 2.0 * tl.sigmoid(2.0 * (tl.dot(ih_n, x, input_precision=PRECISION) + r * q)) - 1.0           # tanh
+        state = tl.where(runs[None, :], n + z * (state - n), state)
+        mask = runs[None, :] & (h < STATE)[:, None]
+        kept = gates + (row * length + t)[None, :] * (4 * STATE) + h[:, None]
         tl.store(kept, r, mask=mask)
         tl.store(kept + STATE, z, mask=mask)
         tl.store(kept + 2 * STATE, n, mask=mask)
         tl.store(kept + 3 * STATE, q, mask=mask)
-        tl.store(states + (row * length + t)[:, None] * STATE + h[None, :], state, mask=mask)
-    tl.store(last + row[:, None] * STATE + h[None, :], state, mask=(slot < rows)[:, None] & (h < STATE)[None, :])
+        tl.store(states + (row * length + t)[None, :] * STATE + h[:, None], state, mask=mask)
+    tl.store(last + row[None, :] * STATE + h[:, None], state, mask=(slot < rows)[None, :] & (h < STATE)[:, None])
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #a0459751
 @jit
@@ -259,30 +259,33 @@ def _gru_backward_kernel(gradient, weight_ih, weight_hh, lengths, order, gates, 
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #c4f5797e
 @jit
-def _gru_weight_kernel(inputs, lengths, order, states, inside, parts_ih, parts_hh, rows, length, num_blocks,
+def _gru_weight_kernel(inputs, lengths, order, states, inside, parts_ih, parts_hh, rows, length, num_strands,
                        WIDTH: tl.constexpr, STATE: tl.constexpr, D: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr, STEPS: tl.constexpr,
-                       PARTS: tl.constexpr, PRECISION: tl.constexpr):
-    part, member, gate = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.program_id(2)
-    d, h, place = tl.arange(0, D), tl.arange(0, H), tl.arange(0, ROWS * STEPS)
-    total_ih, total_hh = tl.zeros((H, D), dtype=tl.float32), tl.zeros((H, H), dtype=tl.float32)
-    for block in span(part, num_blocks, PARTS):
-        slot = block * ROWS + place // STEPS
+                       STRANDS: tl.constexpr, PARTS: tl.constexpr, PRECISION: tl.constexpr):
+    part, member, of_states = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.program_id(2)
+    C: tl.constexpr = D if D > H else H
+    c, h, place = tl.arange(0, C), tl.arange(0, H), tl.arange(0, ROWS * STEPS)
+    source, out, width = inputs, parts_ih, WIDTH
+    if of_states: source, out, width = states - STATE, parts_hh, STATE                  # the state before the item
+    of_r, of_z, of_n = tl.zeros((H, C), dtype=tl.float32), tl.zeros((H, C), dtype=tl.float32), tl.zeros((H, C), dtype=tl.float32)
+    for strand in span(part, num_strands, PARTS):
+        slot = strand // STRANDS * ROWS + place // STEPS
         row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
         stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
         row += member * rows
-        for start in span(0, tl.max(stop, axis=0), STEPS):
+        for start in span(strand % STRANDS * STEPS, tl.max(stop, axis=0), STRANDS * STEPS):
             t = start + place % STEPS
             runs, at = (t < stop)[:, None], row * length + t
-            mask = runs & (h < STATE)[None, :]
-            a = tl.load(inside + at[:, None] * (4 * STATE) + gate * STATE + h[None, :], mask=mask, other=0.0)
-            x = tl.load(inputs + at[:, None] * WIDTH + d[None, :], mask=runs & (d < WIDTH)[None, :], other=0.0)
-            total_ih = tl.dot(tl.trans(a), x, acc=total_ih, input_precision=PRECISION)
-            if gate == 2: a = tl.load(inside + at[:, None] * (4 * STATE) + 3 * STATE + h[None, :], mask=mask, other=0.0)        # a_n·r for the states
-            before = tl.load(states + (at - 1)[:, None] * STATE + h[None, :], mask=mask & (t > 0)[:, None], other=0.0)
-            total_hh = tl.dot(tl.trans(a), before, acc=total_hh, input_precision=PRECISION)
-    out = ((part * tl.num_programs(1) + member) * 3 + gate) * STATE + h[:, None]
-    tl.store(parts_ih + out * WIDTH + d[None, :], total_ih, mask=(h < STATE)[:, None] & (d < WIDTH)[None, :])
-    tl.store(parts_hh + out * STATE + h[None, :], total_hh, mask=(h < STATE)[:, None] & (h < STATE)[None, :])
+            mask, a = runs & (h < STATE)[None, :], inside + at[:, None] * (4 * STATE) + h[None, :]
+            x = tl.load(source + at[:, None] * width + c[None, :], mask=runs & (t >= of_states)[:, None] & (c < width)[None, :], other=0.0)
+            of_r = tl.dot(tl.trans(tl.load(a, mask=mask, other=0.0)), x, acc=of_r, input_precision=PRECISION)
+            of_z = tl.dot(tl.trans(tl.load(a + STATE, mask=mask, other=0.0)), x, acc=of_z, input_precision=PRECISION)
+            of_n = tl.dot(tl.trans(tl.load(a + (2 + of_states) * STATE, mask=mask, other=0.0)), x, acc=of_n, input_precision=PRECISION)    # a_n, or a_n·r for the states
+    out += ((part * tl.num_programs(1) + member) * 3 * STATE + h[:, None]) * width + c[None, :]
+    mask = (h < STATE)[:, None] & (c < width)[None, :]
+    tl.store(out, of_r, mask=mask)
+    tl.store(out + STATE * width, of_z, mask=mask)
+    tl.store(out + 2 * STATE * width, of_n, mask=mask)
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #f6179354
 @cache
@@ -300,9 +303,9 @@ def gru_fits(inputs, state: int) -> bool:
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #cb29f7e6
 class GRULastState(torch.autograd.Function):
     "gru_last_state on float32 tensors with members, width and state at most 64; checked by the caller."
-    forward_tile, backward_tile = dict(ROWS=16, num_warps=8, num_stages=3), dict(ROWS=16, num_warps=4, num_stages=3)
-    weight_tile, parts = dict(ROWS=16, STEPS=4, num_warps=4, num_stages=1), 16
-    exact_tile, exact_weight_tile = dict(ROWS=16, num_warps=8, num_stages=1), dict(ROWS=16, STEPS=2, num_warps=4, num_stages=1)     # for tf32x3
+    forward_tile, backward_tile = dict(ROWS=8, num_warps=4, num_stages=3), dict(ROWS=16, num_warps=4, num_stages=3)
+    weight_tile, parts = dict(ROWS=16, STEPS=4, STRANDS=4, num_warps=4, num_stages=1), 26
+    exact_tiles = dict(ROWS=8, num_warps=4, num_stages=1), dict(ROWS=16, num_warps=8, num_stages=1), dict(ROWS=16, STEPS=2, STRANDS=4, num_warps=4, num_stages=1)     # for tf32x3
 
     @staticmethod
     def forward(ctx, inputs, weight_ih, weight_hh, lengths):
@@ -313,7 +316,7 @@ class GRULastState(torch.autograd.Function):
         last = inputs.new_empty(members, rows, state)
         precision = _precision()
         ctx.tiles = ((GRULastState.forward_tile, GRULastState.backward_tile, GRULastState.weight_tile) if precision == "tf32"
-                     else (GRULastState.exact_tile, GRULastState.exact_tile, GRULastState.exact_weight_tile))
+                     else GRULastState.exact_tiles)
         ctx.shared = dict(rows=rows, length=length, WIDTH=width, STATE=state, D=max(16, triton.next_power_of_2(width)),
                           H=max(16, triton.next_power_of_2(state)), PRECISION=precision)
         tile = ctx.tiles[0]
@@ -328,11 +331,11 @@ class GRULastState(torch.autograd.Function):
         inputs, weight_ih, weight_hh, lengths, order, gates, states = ctx.saved_tensors
         members, rows = lengths.shape
         inside, to_inputs, (_, tile, weights) = torch.empty_like(gates), torch.zeros_like(inputs), ctx.tiles
-        blocks = triton.cdiv(rows, weights["ROWS"])
-        parts = min(GRULastState.parts, blocks)
+        strands = triton.cdiv(rows, weights["ROWS"]) * weights["STRANDS"]
+        parts = min(GRULastState.parts, strands)
         parts_ih, parts_hh = (w.new_empty(parts, *w.shape) for w in (weight_ih, weight_hh))
         with torch.cuda.device_of(inputs):
             _gru_backward_kernel[(triton.cdiv(rows, tile["ROWS"]), members)](gradient.contiguous(), weight_ih, weight_hh, lengths, order, gates, states, inside, to_inputs,
                                                                              **ctx.shared, **tile)
-            _gru_weight_kernel[(parts, members, 3)](inputs, lengths, order, states, inside, parts_ih, parts_hh, num_blocks=blocks, PARTS=parts, **ctx.shared, **weights)
+            _gru_weight_kernel[(parts, members, 2)](inputs, lengths, order, states, inside, parts_ih, parts_hh, num_strands=strands, PARTS=parts, **ctx.shared, **weights)
         return to_inputs, add_parts(parts_ih), add_parts(parts_hh), None
