@@ -195,7 +195,7 @@ def test_committed_results_tell_one_story(dataset):
     assert np.abs(gain - rows.loc[list(users.runs), "test_ndcg@10"]).max() < rounding
     masking = pd.read_csv(results / "masking.csv").query("dataset == @dataset and part == 'all'").set_index("run")
     published = masking[masking.masked == (dataset != "yelp")]                                # the papers' policy
-    again = pd.read_csv(results / "repeated.csv").set_index("run").reindex(published.index)
+    again = pd.read_csv(results / "repeated.csv").drop_duplicates("run").set_index("run").reindex(published.index)          # the second time, where a run was made three times
     distances = [(published["test_ndcg@10"] - table["test_ndcg@10"]).abs() for table in (rows.loc[published.index], again)]
     assert len(published) and pd.concat(distances, axis=1).min(axis=1).max() < rounding
 
