@@ -185,7 +185,7 @@ def exact_float32():
     finally: torch.set_float32_matmul_precision(before)
 
 # %% ../nbs/system/12_evaluation.ipynb #ee445a50
-NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**28}     # of the largest tensor, for each member: 1 GB on a GPU
+NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**29}     # of the largest tensor, of all members: 2 GB on a GPU
 
 @torch.inference_mode()
 def history_states(model: Backbone, data: DeviceData, part: str) -> Float[Tensor, "*members evaluated width"]:
@@ -196,25 +196,29 @@ def history_states(model: Backbone, data: DeviceData, part: str) -> Float[Tensor
         else: states.append(model.last_state(*(_for_members(model, x) for x in ((sequences, users) if model.needs_users else (sequences,)))))
     return torch.cat(states, dim=-2)
 
+def _members_of(model): return len(model.items.weight) if model.items.weight.ndim == 3 else None
+
 def _for_members(model, x):
     "The same input for every member of an ensemble."
-    if model.items.weight.ndim == 2: return x
+    if _members_of(model) is None: return x
     if isinstance(x, Tokens): return x.map(lambda part: _for_members(model, part))
-    return x.expand(len(model.items.weight), *x.shape)
+    return x.expand(_members_of(model), *x.shape)
 
 # %% ../nbs/system/12_evaluation.ipynb #4c30dd4a
 def _history_plan(model, data, part):
     "(padded windows, None, None, users) or (None, tokens, places of the last tokens, users) of every chunk, kept with the data."
-    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens, model.numbers_per_place())
+    key = ("history plan", part, model.max_length, model.padding, model.knows_tokens, _numbers(model))
     if key not in data.kept: data.kept[key] = list(_plan_histories(model, data, part))
     return data.kept[key]
+
+def _numbers(model): return model.numbers_per_place() * (_members_of(model) or 1)
 
 def _plan_histories(model, data, part):
     users, stop = data.split.users_of(part), data.split.targets(part)
     start, length = data.split.interactions.offsets[users], model.max_length
     counts = np.minimum(stop - start, length)
     laid_out = model.knows_tokens and counts.min(initial=1) > 0         # an empty history has no token
-    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) * model.numbers_per_place() // NUMBERS_AT_ONCE[data.device.type]
+    chunk = np.cumsum(counts if laid_out else np.full(len(counts), length)) * _numbers(model) // NUMBERS_AT_ONCE[data.device.type]
     on_device = lambda a: torch.from_numpy(np.array(a)).to(data.device)
     for rows in np.split(np.arange(len(users)), np.flatnonzero(np.diff(chunk)) + 1):
         if not laid_out: yield windows(data.items, on_device(start[rows]), on_device(stop[rows]), length, model.padding), None, None, on_device(users[rows]); continue
