@@ -45,6 +45,7 @@ class Unavailable:
 
 Cell = RunConfig | Unavailable
 
+# %% ../nbs/system/15d_grids.ipynb #af2604aa
 def cell(backbone: str, loss: str, dataset: str, like: str | None = None, **settings) -> Cell:
     "The published settings of a cell with some replaced; `like` names the loss whose published settings are taken for one that was not published."
     if backbone not in BACKBONES and backbone not in set(published_results()["backbone"]): check_name("backbone", backbone, BACKBONES)
@@ -55,6 +56,7 @@ def cell(backbone: str, loss: str, dataset: str, like: str | None = None, **sett
         return base.with_options(**{k: v for k, v in settings.items() if v is not None})
     except UnknownNameError as e: return Unavailable(backbone, loss, dataset, str(e).split(" (known")[0])
 
+# %% ../nbs/system/15d_grids.ipynb #ba7e1d5a
 def trainable(cells: Iterable[Cell]) -> list[RunConfig]:
     "The cells that can be trained, each once, in order."
     return list(dict.fromkeys(c for c in cells if isinstance(c, RunConfig)))
@@ -88,6 +90,7 @@ def p1(datasets=ALL_DATASETS, backbones=(*P2_BACKBONES, "bert4rec"), losses=LOSS
     "P1's cells, P2's among them: five backbones, five losses, three data sets (375 runs with five seeds)"
     return p2(datasets, backbones, losses, epochs)
 
+# %% ../nbs/system/15d_grids.ipynb #23a4531d
 @grid
 def eta(datasets=("beauty", "yelp"), values=(0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0, 1.5, 2.0, 3.0, 5.0), epochs=None) -> list[Cell]:
     "P2 Figure 1a: SASRec with CE-η in CE's settings, η = 0 (CE-r₊) to 5, and CE itself"
@@ -99,6 +102,7 @@ def negatives(datasets=("beauty",), values=(1, 5, 10, 50, 100, 500, 1000), alpha
     return [cell("sasrec", loss, d, "sce", num_negatives=_whole("values", k), epochs=epochs, **({"alpha": float(alpha)} if loss == "sce" else {}))
             for d in datasets for loss in ("ssm", "sce") for k in values]
 
+# %% ../nbs/system/15d_grids.ipynb #599a73ea
 def _whole(name, k):
     "A number of negatives as an int; a part of one is refused, not cut off."
     if k < 1 or int(k) != k: raise SettingError(f"{name} must be whole numbers of at least 1, not {k:g}")
@@ -113,6 +117,7 @@ def alpha(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0, 500.
     grid_of = lambda d, k: [*values, *([NUM_ITEMS[d] / k] if d in NUM_ITEMS else [])]
     return [cell("sasrec", "sce", d, num_negatives=_whole("negatives", k), alpha=float(a), epochs=epochs) for d in datasets for k in negatives for a in grid_of(d, k)]
 
+# %% ../nbs/system/15d_grids.ipynb #04d55333
 @grid
 def nce_c(datasets=("beauty", "ml1m"), values=(1.0, 5.0, 10.0, 50.0, 100.0), num_negatives=500, epochs=500) -> list[Cell]:
     "P1 Table 2: SASRec with NCE over c, K = 500; 500 epochs, since the paper reports best epochs up to there"
@@ -149,6 +154,7 @@ def budget(datasets=("beauty", "yelp"), losses=LOSSES_RUN, learning_rates=(5e-4,
     return [cell("sasrec", l, d, learning_rate=float(r), weight_decay=float(w), dropout=float(p), epochs=epochs)
             for d in datasets for l in losses for r in learning_rates for w in weight_decays for p in dropouts]
 
+# %% ../nbs/system/15d_grids.ipynb #1f13d587
 def winners(cells: Iterable[Cell], rows: pd.DataFrame, seeds: int = 1) -> list[RunConfig]:
     "For each data set, backbone and loss the cell with the best mean validation NDCG@10 over the first seeds; cells of an incomplete search have no winner."
     found, missing = find_rows(cells, rows, range(seeds))
@@ -178,6 +184,7 @@ def find_rows(cells: Iterable[Cell], rows: pd.DataFrame, seeds: Iterable[int] = 
         missing += [c.with_options(seed=s) for s in seeds if s not in set(part["seed"])]
     return (pd.concat(found) if found else rows[:0]), missing
 
+# %% ../nbs/system/15d_grids.ipynb #476c200b
 def _agrees(config, rows):
     "Which rows have this configuration's settings (the seed aside)."
     default = settings_of(RunConfig(config.backbone, config.loss, config.dataset))
@@ -217,6 +224,7 @@ def results_directory(path: str | Path = "") -> Path:
         if found.is_dir(): return found
     raise CeSceRecError("no results are installed with this package: name a directory of results, or use source='runs'")
 
+# %% ../nbs/system/15d_grids.ipynb #991d5a8d
 def read_runs(path: str | Path) -> pd.DataFrame:
     "A table of runs, or of what belongs to them, from a CSV file. Names of runs and commits are text, also those that look like numbers (`3073e09`)."
     return pd.read_csv(path, dtype={"run": str, "commit": str})
@@ -398,6 +406,7 @@ def _left_out(name, error, failures):
     if failures is None: warnings.warn(f"left out: {error}")
     else: failures[name] = f"{type(error).__name__}: {error}"
 
+# %% ../nbs/system/15d_grids.ipynb #1672492f
 def stored_curves(store: RunStore, rows: pd.DataFrame) -> pd.DataFrame:
     "Validation by epoch of these rows' runs."
     parts = [store.load(r.run_id).history.dropna(subset="valid_ndcg@10").assign(run=r.run, backbone=r.backbone, loss=r.loss, dataset=r.dataset, seed=r.seed)
@@ -450,6 +459,7 @@ def _published_names():
     "Backbone, loss and data set of every published cell."
     return set(published_results().query("kind == 'authors'")[["backbone", "loss", "dataset"]].itertuples(index=False, name=None))
 
+# %% ../nbs/system/15d_grids.ipynb #456676e4
 def _merge(path, new, keys):
     "Put rows into a CSV file; old rows of the same run are replaced, and so is a row from before runs had names."
     digits = {c: 6 for c in new if c.startswith(("test_", "valid_")) or c == "train_loss"}

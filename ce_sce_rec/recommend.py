@@ -102,6 +102,7 @@ def _lowest_columns(scores, last, k):
 class ScoresError(CeSceRecError, ValueError):
     "Scores that cannot be ranked, because they are NaN or infinite."
 
+# %% ../nbs/system/12d_recommend.ipynb #005d201b
 def top_items(
     states: Float[Tensor, "rows width"],
     table: Float[Tensor, "items width"],
@@ -133,6 +134,7 @@ class NumberedHistories:
     offsets: Int[np.ndarray, "users_plus_1"]
     users: np.ndarray                           # what the users are called: original ids, or 1, 2, 3, …
 
+# %% ../nbs/system/12d_recommend.ipynb #9859a65b
 def number_histories(
     histories: Interactions | Mapping | Iterable,   # one history for each user, oldest item first
     vocabulary: Vocabulary,                         # of the catalogue that the model was trained on
@@ -279,6 +281,7 @@ def _fill(found, model, numbered, rows, user_rows, k, masked, scores_at_once):
     found.items[rows, :items.shape[1]] = items.cpu().numpy()
     found.scores[rows, :items.shape[1]] = values.masked_fill(items == 0, torch.nan).double().cpu().numpy()
 
+# %% ../nbs/system/12d_recommend.ipynb #734d2b68
 def _fill_empty(found, empty, popularity, data, numbered):
     "Enter the popular items for empty histories, or refuse them."
     rows = np.flatnonzero(found.by_popularity)
@@ -301,6 +304,7 @@ def _vocabulary(item_ids, known, num_items):
     if len(vocabulary) != num_items: raise SettingError(f"the model knows {num_items:,} items and there are ids of {len(vocabulary):,}: give the data set that it was trained on as `data`, or its ids as `item_ids`")
     return vocabulary
 
+# %% ../nbs/system/12d_recommend.ipynb #8375486a
 def _popularity(popularity, data, num_items):
     "How popular each item is, as float64."
     if popularity is None and data is None: raise SettingError("empty='popularity' needs to know what is popular: give the data set as `data`, or numbers for items 1 … N as `popularity`")
