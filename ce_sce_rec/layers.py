@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from .errors import SettingError
-from .kernels.blocks import keyed_dropout, residual_norm
-from .kernels.gather import embedding_lookup
+from .kernels.blocks import embedding_dropout, keyed_dropout, residual_norm
 from .randomness import fold_in
 
 # %% auto #0
@@ -81,9 +80,15 @@ def member_lookup(
     weight: Float[Tensor, "*members rows width"],
     index: Int[Tensor, "*any"],             # (members, …) if the weight has members
     padding_index: int | None = None,       # a row without gradient
+    p: float = 0.0,                         # dropout rate of what is read
+    key: Int[Tensor, "*members"] | None = None,     # int64, one number or one for each member: see keyed_dropout
 ) -> Float[Tensor, "*any width"]:
     "Rows of a table, member by member if the table has members."
-    if weight.is_cuda and not torch.compiler.is_compiling(): return embedding_lookup(weight, index, padding_index)
+    if weight.is_cuda and not torch.compiler.is_compiling(): return embedding_dropout(weight, index, p, key, padding_index)
+    return keyed_dropout(_looked_up(weight, index, padding_index), p, key)
+
+def _looked_up(weight, index, padding_index):
+    "The rows by torch's lookup."
     if weight.ndim == 2: return F.embedding(index, weight, padding_index)
     rows = weight.shape[1]
     first = torch.arange(len(weight), device=index.device).view(-1, *[1] * (index.ndim - 1)) * rows
@@ -94,7 +99,11 @@ def member_lookup(
 
 class Embedding(nn.Embedding):
     "A table of rows to look up; torch's, with members."
-    def forward(self, index): return member_lookup(self.weight, index, self.padding_idx)
+    def forward(self, index, dropout: Dropout | None = None):
+        "Rows of the table, after a dropout layer if one is given."
+        drawn = (0.0, None) if dropout is None else dropout.drawn()
+        if drawn is None: return dropout(self(index))                               # torch draws the mask
+        return member_lookup(self.weight, index, self.padding_idx, *drawn)
 
 # %% ../nbs/system/08a_layers.ipynb #6feb33f3
 _keys: Int[Tensor, "sites members"] | None = None       # the keys of all layers in the step that is being computed

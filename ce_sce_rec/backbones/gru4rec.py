@@ -149,6 +149,6 @@ def forward(self: GRU4Rec, sequences: Int[Tensor, "*members rows length"], users
 def read(self: GRU4Rec, sequences: Int[Tensor, "*members rows length"]) -> tuple[Float[Tensor, "*members rows length width"], Int[Tensor, "*members rows"]]:
     "What the last recurrent layer reads, and the lengths of the rows."
     if sequences.shape[-1] > self.max_length: raise ValueError(f"sequences are {sequences.shape[-1]} long; this model reads at most {self.max_length}")
-    states, lengths = self.dropout(self.items(sequences)), (sequences != 0).sum(-1)
+    states, lengths = self.items(sequences, self.dropout), (sequences != 0).sum(-1)
     for layer in self.layers[:-1]: states = layer.states(states, lengths)
     return states, lengths

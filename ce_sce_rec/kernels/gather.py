@@ -35,15 +35,15 @@ def _sort_rows(index, num_rows):
     return keys, order, torch.searchsorted(keys, rows, out_int32=len(index) < 2**31), shift
 
 # %% ../../nbs/system/03e_kernels_gather.ipynb #3a954443
-def _sum_rows(values, index, num_rows, skip=None, members=1, weights=None, group=1):
-    "Row n of (num_rows, d): the sum of weights[p] · values[p // group] over the places p with index[p] = n; zeros where skipped or none."
+def _sum_rows(values, index, num_rows, skip=None, members=1, weights=None, group=1, p=0.0, key=None):
+    "Row n of (num_rows, d): the sum of weights[i] · values[i // group] over the places i with index[i] = n; zeros where skipped or none."
     width = values.shape[1]
     if not index.numel(): return values.new_zeros(num_rows, width)
     keys, order, starts, shift = _sort_rows(index, num_rows)
     if _for_triton(values, weights):
         from ce_sce_rec.kernels.triton_gather import launch_sum_rows
         weights = None if weights is None else weights.contiguous()
-        return launch_sum_rows(values.contiguous(), weights, keys, order, starts, num_rows, shift, skip, members, group)
+        return launch_sum_rows(values.contiguous(), weights, keys, order, starts, num_rows, shift, skip, members, group, p, key)      # only a kernel drops out by itself
     weights = None if weights is None else weights[order]
     total = F.embedding_bag(order.div(group, rounding_mode="floor"), values, starts[:-1].long(), mode="sum", per_sample_weights=weights)
     if skip is not None: total.view(members, -1, width)[:, skip] = 0
@@ -87,30 +87,30 @@ def _check_index(index, num_rows, name):
         if low < 0 or high >= num_rows: raise ValueError(f"index must lie in 0 … {num_rows - 1} ({name} - 1); found {low} … {high}")
 
 # %% ../../nbs/system/03e_kernels_gather.ipynb #454967c4
-def _rows(weight, index):
-    "The rows of a table that an index names."
+def _rows(weight, index, p, key):
+    "The rows of a table that an index names; a kernel drops out on the way."
     if not _for_triton(weight): return weight.index_select(0, index)
     from ce_sce_rec.kernels.triton_gather import launch_lookup
-    return launch_lookup(weight.contiguous(), index.contiguous())
+    return launch_lookup(weight.contiguous(), index.contiguous(), p, key)
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, weight, index, padding_index):
+    def forward(ctx, weight, index, padding_index, p, key):
         members, num_rows, width = (1, *weight.shape) if weight.ndim == 2 else weight.shape
         flat = index.reshape(members, -1)
         if members > 1: flat = flat + torch.arange(0, members * num_rows, num_rows, device=index.device, dtype=index.dtype).unsqueeze(1)
         flat = flat.reshape(-1)
-        ctx.save_for_backward(flat); ctx.shape, ctx.padding_index = weight.shape, padding_index
-        return _rows(weight.reshape(-1, width), flat).view(*index.shape, width)
+        ctx.save_for_backward(flat, key); ctx.shape, ctx.padding_index, ctx.p = weight.shape, padding_index, p
+        return _rows(weight.reshape(-1, width), flat, p, key).view(*index.shape, width)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        flat, = ctx.saved_tensors
+        flat, key = ctx.saved_tensors
         *members, num_rows, width = ctx.shape
         members = members[0] if members else 1
-        total = _sum_rows(gradient.reshape(-1, width), flat, members * num_rows, ctx.padding_index, members)
-        return total.view(ctx.shape), None, None
+        total = _sum_rows(gradient.reshape(-1, width), flat, members * num_rows, ctx.padding_index, members, p=ctx.p, key=key)
+        return total.view(ctx.shape), None, None, None, None
 
 # %% ../../nbs/system/03e_kernels_gather.ipynb #fb60cdfe
 def embedding_lookup(
@@ -119,6 +119,11 @@ def embedding_lookup(
     padding_index: int | None = None,                   # a row that is read but gets no gradient
 ) -> Float[Tensor, "*places width"]:
     "Rows of a table, with a gradient that has the same bits every time. Member m reads weight[m] at index[m]."
+    _check_lookup(weight, index, padding_index)
+    return _Lookup.apply(weight, index, padding_index, 0.0, None)
+
+def _check_lookup(weight, index, padding_index):
+    "Refuse what does not fit together."
     if weight.ndim not in (2, 3): raise ValueError(f"weight must have shape (rows, width) or (members, rows, width), not {tuple(weight.shape)}")
     if weight.ndim == 3 and (not index.ndim or len(index) != len(weight)):
         raise ValueError(f"index must have shape ({len(weight)}, …) to match the members of weight, not {tuple(index.shape)}")
@@ -126,7 +131,6 @@ def embedding_lookup(
     _check_index(index, num_rows, "the rows of weight")
     if padding_index is not None and not 0 <= padding_index < num_rows:
         raise ValueError(f"padding_index must lie in 0 … {num_rows - 1}, not {padding_index}")
-    return _Lookup.apply(weight, index, padding_index)
 
 # %% ../../nbs/system/03e_kernels_gather.ipynb #0adccfe3
 _BLOCK_BYTES = {"cpu": 2**21, "cuda": 2**28}        # embeddings looked up at a time: a core's share of cache; a GPU wants large blocks

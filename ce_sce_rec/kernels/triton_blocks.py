@@ -12,25 +12,11 @@ try:
     from triton import language as tl
 except ImportError:
     triton = tl = None
+from .triton_gather import _dropout_factor, _keep_pairs, _words
 from .triton_ranks import jit, span
 
 # %% auto #0
 __all__ = ['launch_dropout', 'add_parts', 'ResidualNorm', 'gru_fits', 'GRULastState']
-
-# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #3d24a40c
-@jit
-def _words(key, pair):
-    "splitmix64 at counter pair + 1."
-    z = key.to(tl.uint64) + (pair + 1).to(tl.uint64) * 0x9E3779B97F4A7C15
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
-    return z ^ (z >> 31)
-
-@jit
-def _keep_pairs(key, pair, threshold):
-    "Masks of the elements 2·pair and 2·pair + 1, in a new last dimension of two."
-    word = _words(key, pair)
-    return tl.join((word & 0xFFFFFFFF).to(tl.int64) >= threshold, (word >> 32).to(tl.int64) >= threshold)
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #1d040e1c
 @jit
@@ -67,19 +53,6 @@ def add_parts(parts, block=64):
     out, size, at_once = parts.new_empty(parts.shape[1:]), parts[0].numel(), 16 if len(parts) <= 128 else 64
     with torch.cuda.device_of(parts): _add_parts_kernel[(triton.cdiv(size, block),)](parts, out, len(parts), size, PARTS=at_once, BLOCK=block, num_warps=4)
     return out
-
-# %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #004d5bef
-@jit
-def _dropout_factor(key, row, threshold, scale, WIDTH: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr):
-    "0 or 1/(1-p) for each element of some rows."
-    if WIDTH % 2 == 0:
-        pair = row[:, None] * (WIDTH // 2) + tl.arange(0, PADDED // 2)[None, :]
-        keep = tl.reshape(_keep_pairs(key, pair, threshold), (ROWS, PADDED))
-    else:                                                                   # pairs reach over the ends of rows
-        element = row[:, None] * WIDTH + tl.arange(0, PADDED)[None, :]
-        word = _words(key, element // 2)
-        keep = tl.where(element % 2 == 0, word & 0xFFFFFFFF, word >> 32).to(tl.int64) >= threshold
-    return tl.where(keep, scale, 0.0)
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #71e9b530
 @jit
@@ -256,6 +229,8 @@ def _gru_backward_kernel(gradient, weight_ih, weight_hh, lengths, order, gates, 
         to_x = tl.dot(a_z, ih_z, acc=to_x, input_precision=PRECISION)
         to_x = tl.dot(a_n, ih_n, acc=to_x, input_precision=PRECISION)
         tl.store(to_inputs + (row * length + t)[:, None] * WIDTH + d[None, :], to_x, mask=runs[:, None] & (d < WIDTH)[None, :])
+    for t in span(tl.min(stop, axis=0), length):                                            # padding
+        tl.store(to_inputs + (row * length + t)[:, None] * WIDTH + d[None, :], tl.zeros((ROWS, D), dtype=tl.float32), mask=((slot < rows) & (t >= stop))[:, None] & (d < WIDTH)[None, :])
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #c4f5797e
 @jit
@@ -330,7 +305,7 @@ class GRULastState(torch.autograd.Function):
     def backward(ctx, gradient):
         inputs, weight_ih, weight_hh, lengths, order, gates, states = ctx.saved_tensors
         members, rows = lengths.shape
-        inside, to_inputs, (_, tile, weights) = torch.empty_like(gates), torch.zeros_like(inputs), ctx.tiles
+        inside, to_inputs, (_, tile, weights) = torch.empty_like(gates), torch.empty_like(inputs), ctx.tiles
         strands = triton.cdiv(rows, weights["ROWS"]) * weights["STRANDS"]
         parts = min(GRULastState.parts, strands)
         parts_ih, parts_hh = (w.new_empty(parts, *w.shape) for w in (weight_ih, weight_hh))

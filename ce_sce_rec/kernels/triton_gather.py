@@ -64,28 +64,69 @@ def launch_weighted_rows(weights, items, index, block=64, warps=1):
                                           PADDED=triton.next_power_of_2(width), BLOCK=block, num_warps=warps)
     return out
 
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #3eb9beec
+@jit
+def _words(key, pair):
+    "splitmix64 at counter pair + 1."
+    z = key.to(tl.uint64) + (pair + 1).to(tl.uint64) * 0x9E3779B97F4A7C15
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB
+    return z ^ (z >> 31)
+
+@jit
+def _keep_pairs(key, pair, threshold):
+    "Masks of the elements 2·pair and 2·pair + 1, in a new last dimension of two."
+    word = _words(key, pair)
+    return tl.join((word & 0xFFFFFFFF).to(tl.int64) >= threshold, (word >> 32).to(tl.int64) >= threshold)
+
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #f2c9bef9
+@jit
+def _dropout_factor(key, row, threshold, scale, WIDTH: tl.constexpr, PADDED: tl.constexpr, ROWS: tl.constexpr):
+    "0 or 1/(1-p) for each element of some rows; the key is one number, or one for each row, (ROWS, 1)."
+    if WIDTH % 2 == 0:
+        pair = row[:, None] * (WIDTH // 2) + tl.arange(0, PADDED // 2)[None, :]
+        keep = tl.reshape(_keep_pairs(key, pair, threshold), (ROWS, PADDED))
+    else:                                                                   # pairs reach over the ends of rows
+        element = row[:, None] * WIDTH + tl.arange(0, PADDED)[None, :]
+        word = _words(key, element // 2)
+        keep = tl.where(element % 2 == 0, word & 0xFFFFFFFF, word >> 32).to(tl.int64) >= threshold
+    return tl.where(keep, scale, 0.0)
+
+# %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #fa16e4d7
+def _mask(p, key, places, instead):
+    "What a kernel is told of a mask: the keys, places for each key, threshold and scale. Without dropout `instead` stands for the keys, which are not read."
+    if not p: return instead, 1, 0, 1.0
+    key = key.reshape(-1).contiguous()
+    return key, places // len(key), round(p * 2**32), 1 / (1 - p)
+
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #bfa6b50a
 @jit
-def _lookup_kernel(weight, index, out, num_rows, places, WIDTH: tl.constexpr, PADDED: tl.constexpr, BLOCK: tl.constexpr):
+def _lookup_kernel(weight, index, out, keys, num_rows, places, key_places, threshold, scale,
+                   WIDTH: tl.constexpr, PADDED: tl.constexpr, BLOCK: tl.constexpr, DROP: tl.constexpr):
     place, d = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, PADDED)
     row = tl.load(index + place, mask=place < places, other=-1).to(tl.int64)
     known = (row >= 0) & (row < num_rows)
     value = tl.load(weight + row[:, None] * WIDTH + d[None, :], mask=known[:, None] & (d < WIDTH)[None, :], other=float("nan"))
+    if DROP:
+        key = tl.load(keys + place // key_places, mask=place < places, other=0)
+        value *= _dropout_factor(key[:, None], place % key_places, threshold, scale, WIDTH, PADDED, BLOCK)
     tl.store(out + place[:, None] * WIDTH + d[None, :], value, mask=(place < places)[:, None] & (d < WIDTH)[None, :])
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #7a51f27a
-def launch_lookup(weight, index, block=32, warps=4):
-    "(places, width): rows of a table; NaN where the index names none."
+def launch_lookup(weight, index, p=0.0, key=None, block=32, warps=4):
+    "(places, width): rows of a table, after dropout if p is not 0; NaN where the index names none."
     width, out = weight.shape[1], weight.new_empty(len(index), weight.shape[1])
     if not out.numel(): return out
+    keys, *mask = _mask(p, key, len(index), weight)
     with torch.cuda.device_of(weight):
-        _lookup_kernel[(triton.cdiv(len(index), block),)](weight, index, out, len(weight), len(index), WIDTH=width,
-                                                          PADDED=triton.next_power_of_2(width), BLOCK=block, num_warps=warps)
+        _lookup_kernel[(triton.cdiv(len(index), block),)](weight, index, out, keys, len(weight), len(index), *mask,
+                                                          WIDTH=width, PADDED=triton.next_power_of_2(width), BLOCK=block, DROP=p > 0, num_warps=warps)
     return out
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #f85d6aff
 @jit
-def _sum_piece(values, weights, order, first, length, group, WIDTH: tl.constexpr, PADDED: tl.constexpr, PIECES: tl.constexpr, UNROLL: tl.constexpr, HAS_WEIGHTS: tl.constexpr):
+def _sum_piece(values, weights, order, first, length, group, WIDTH: tl.constexpr, PADDED: tl.constexpr, PIECES: tl.constexpr, UNROLL: tl.constexpr, HAS_WEIGHTS: tl.constexpr,
+               drop_keys=None, key_places=None, threshold=None, scale=None, DROP: tl.constexpr = False):
     "(PIECES, PADDED): the sums of several pieces side by side, each in the order of its places."
     total, d = tl.zeros((PIECES, PADDED), dtype=tl.float32), tl.arange(0, PADDED)
     for step in span(0, tl.max(length, axis=0), UNROLL):
@@ -94,13 +135,15 @@ def _sum_piece(values, weights, order, first, length, group, WIDTH: tl.constexpr
             place = tl.load(order + first + step + i, mask=here, other=0).to(tl.int64)
             value = tl.load(values + (place // group)[:, None] * WIDTH + d[None, :], mask=here[:, None] & (d < WIDTH)[None, :], other=0.0)
             if HAS_WEIGHTS: value *= tl.load(weights + place, mask=here, other=0.0)[:, None]
+            if DROP: value *= _dropout_factor(tl.load(drop_keys + place // key_places)[:, None], place % key_places, threshold, scale, WIDTH, PADDED, PIECES)
             total += value
     return total
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #ab54616f
 @jit
-def _sum_pieces_kernel(values, weights, keys, order, starts, out, partial, num_rows, rows_each, places_each, stretches_each, num_stretches, head_programs, shift, skip, group,
-                       WIDTH: tl.constexpr, PADDED: tl.constexpr, PIECES: tl.constexpr, STRETCH: tl.constexpr, UNROLL: tl.constexpr, HAS_WEIGHTS: tl.constexpr):
+def _sum_pieces_kernel(values, weights, keys, order, starts, out, partial, drop_keys, num_rows, rows_each, places_each, stretches_each, num_stretches, head_programs, shift, skip, group,
+                       key_places, threshold, scale,
+                       WIDTH: tl.constexpr, PADDED: tl.constexpr, PIECES: tl.constexpr, STRETCH: tl.constexpr, UNROLL: tl.constexpr, HAS_WEIGHTS: tl.constexpr, DROP: tl.constexpr):
     program, d = tl.program_id(0), tl.arange(0, PADDED)
     if program < head_programs:
         row = program.to(tl.int64) * PIECES + tl.arange(0, PIECES)
@@ -110,7 +153,7 @@ def _sum_pieces_kernel(values, weights, keys, order, starts, out, partial, num_r
         origin = row // rows_each * places_each                                 # cuts are counted from the member's first place
         last = tl.minimum(stop, origin + ((first - origin) // STRETCH + 1) * STRETCH)
         length = tl.where(exists & (row % rows_each != skip), last - first, 0)
-        total = _sum_piece(values, weights, order, first, length, group, WIDTH, PADDED, PIECES, UNROLL, HAS_WEIGHTS)
+        total = _sum_piece(values, weights, order, first, length, group, WIDTH, PADDED, PIECES, UNROLL, HAS_WEIGHTS, drop_keys, key_places, threshold, scale, DROP)
         tl.store(out + row[:, None] * WIDTH + d[None, :], total, mask=exists[:, None] & (d < WIDTH)[None, :])
     else:
         piece = (program - head_programs).to(tl.int64) * PIECES + tl.arange(0, PIECES)
@@ -122,7 +165,7 @@ def _sum_pieces_kernel(values, weights, keys, order, starts, out, partial, num_r
         stop = tl.load(starts + row + 1, mask=exists, other=0).to(tl.int64)
         exists &= (begun < first) & (row % rows_each != skip)
         length = tl.where(exists, tl.minimum(stop, first + STRETCH) - first, 0)
-        total = _sum_piece(values, weights, order, first, length, group, WIDTH, PADDED, PIECES, UNROLL, HAS_WEIGHTS)
+        total = _sum_piece(values, weights, order, first, length, group, WIDTH, PADDED, PIECES, UNROLL, HAS_WEIGHTS, drop_keys, key_places, threshold, scale, DROP)
         tl.store(partial + piece[:, None] * WIDTH + d[None, :], total, mask=exists[:, None] & (d < WIDTH)[None, :])
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #f542c4fc
@@ -145,8 +188,8 @@ def _join_pieces_kernel(keys, starts, out, partial, num_rows, rows_each, places_
         tl.store(out + row * WIDTH + d, head + tl.sum(total, axis=0), mask=d < WIDTH)
 
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #b6c20850
-def launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip, members, group, pieces=None, stretch=None, unroll=4, warps=None):
-    "(num_rows, d): row n is the sum of weights[p] · values[p // group] over its places p, in order."
+def launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip, members, group, p=0.0, key=None, pieces=None, stretch=None, unroll=4, warps=None):
+    "(num_rows, d): row n is the sum of weights[i] · values[i // group] over its places i, in order; of their dropout if p is not 0 (then group is 1)."
     width, places = values.shape[1], len(order)
     places_each, padded = places // members, triton.next_power_of_2(values.shape[1])
     stretch = stretch or (32 if places_each <= 2**16 else 64)
@@ -154,11 +197,11 @@ def launch_sum_rows(values, weights, keys, order, starts, num_rows, shift, skip,
     stretches_each = triton.cdiv(places_each, stretch)
     out, partial = values.new_empty(num_rows, width), values.new_empty(members * stretches_each, width)
     heads = triton.cdiv(num_rows, pieces)
-    skip = -1 if skip is None else skip
+    skip, (drop_keys, *mask) = -1 if skip is None else skip, _mask(p, key, places, values)
     with torch.cuda.device_of(values):
         _sum_pieces_kernel[(heads + triton.cdiv(len(partial), pieces),)](
-            values, values if weights is None else weights, keys, order, starts, out, partial, num_rows, num_rows // members, places_each, stretches_each, len(partial),
-            heads, shift, skip, group, WIDTH=width, PADDED=padded, PIECES=pieces, STRETCH=stretch, UNROLL=unroll, HAS_WEIGHTS=weights is not None, num_warps=warps)
+            values, values if weights is None else weights, keys, order, starts, out, partial, drop_keys, num_rows, num_rows // members, places_each, stretches_each, len(partial),
+            heads, shift, skip, group, *mask, WIDTH=width, PADDED=padded, PIECES=pieces, STRETCH=stretch, UNROLL=unroll, HAS_WEIGHTS=weights is not None, DROP=p > 0, num_warps=warps)
         if stretches_each > 1:
             _join_pieces_kernel[(len(partial),)](keys, starts, out, partial, num_rows, num_rows // members, places_each, stretches_each, shift, skip,
                                                  WIDTH=width, PADDED=padded, STRETCH=stretch, BLOCK=8, num_warps=1)
