@@ -5,10 +5,11 @@
 # %% ../nbs/system/17_cli.ipynb #50f322ca
 from __future__ import annotations
 import argparse
+import os
 import sys
 import warnings
 from pathlib import Path
-from .errors import CeSceRecError, SettingError
+from .errors import CeSceRecError, DatasetError, SettingError, StoreError
 
 # %% auto #0
 __all__ = ['build_parser', 'do_list', 'do_run', 'do_train', 'do_grid', 'do_export', 'do_evaluate', 'do_data', 'do_recommend',
@@ -43,18 +44,29 @@ def _positive(word):
     if not word.isdecimal() or int(word) < 1: raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {word!r}")
     return int(word)
 
+def _add_columns(parser):
+    "How to read a table whose columns have names of their own."
+    group = parser.add_argument_group("a data set that is a table", "where its columns are not recognised by their names")
+    for name in ("user", "item", "time"): group.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of the {name}")
+    group.add_argument("--separator", metavar="CHARACTER", help="between the columns of a CSV file")
+
+def _columns(args):
+    "The reader's options that were given."
+    given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, "separator": args.separator}
+    return {name: value for name, value in given.items() if value is not None}
+
 def _add_data(commands):
     p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
     p.add_argument("action", choices=["show", "verify", "audit", "fetch"], help="show: counts; verify: compare the checksum with the published one; "
                    "audit: verdicts on everything that decides a comparison, and the floors; fetch: download the raw data, or say how to get them")
     p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a file of any known format; to fetch also sports, toys, ml20m, amazon:CATEGORY")
-    p.add_argument("--data-dir", help="where named data sets lie (default: $CE_SCE_REC_DATA, else the user's cache directory)")
+    p.add_argument("--data-dir", help="where named data sets lie (default: $CE_SCE_REC_DATA, else the user's cache directory)"); _add_columns(p)
     p.set_defaults(function=do_data)
 
 # %% ../nbs/system/17_cli.ipynb #1e877354
 def _add_train(commands):
     p = commands.add_parser("train", help="train one run into a store", description="Train one run with the published settings of its cell, or others given by -p.")
-    p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset")
+    p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset"); _add_columns(p)
     p.add_argument("--seeds", type=int, nargs="+", default=[0], help="which seeds (default: 0)")
     p.add_argument("-p", "--parameter", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"), help="another setting, for example -p epochs 20 -p alpha 10")
     p.add_argument("--store", default="runs", help="directory of the run store (default: runs)")
@@ -64,10 +76,11 @@ def _add_train(commands):
 
 def _add_evaluate(commands):
     p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, a file of recommendations, or one of the rows without parameters: popularity, recency, markov, canary, ceiling.")
-    p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt), or popularity, recency, markov, canary, ceiling")
+    p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt, also gzipped), or popularity, recency, markov, canary, ceiling")
     p.add_argument("dataset")
     p.add_argument("--part", choices=["valid", "test"], default="test")
-    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="may seen items be recommended? auto: only where the data set has repeats")
+    p.add_argument("--least", type=_positive, default=10, help="a file of recommendations: how many items each list must have (default: 10)"); _add_columns(p)
+    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out seen items? auto: unless the data set has repeats")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
     p.set_defaults(function=do_evaluate)
 
@@ -81,20 +94,21 @@ def _add_recommend(commands):
     histories = p.add_mutually_exclusive_group(required=True)
     histories.add_argument("--history", action="append", metavar="IDS", help="item ids, oldest first, separated by blanks (quote an id that holds one); may be given several times")
     histories.add_argument("--histories", metavar="FILE", help="a file of interactions in any format that a data set may have; all of a user's items are the history")
+    p.add_argument("--part", choices=["valid", "test"], help="with --histories: end each history before the user's target in this part of the data set, so that 'evaluate' can rank the lists")
     p.add_argument("-k", type=int, default=10, help="items for each history (default: 10)")
     p.add_argument("--user", action="append", metavar="ID", help="whose history it is, once for each --history; needed by models with an embedding for each user")
     p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out items of the history? auto: as the model was evaluated")
     p.add_argument("--unknown", choices=["error", "drop"], default="error", help="items that the model does not know: an error, or left out")
     p.add_argument("--empty", choices=["error", "popularity"], default="error", help="empty histories: an error, or the most popular items of --dataset")
-    p.add_argument("--dataset", help="what the model was trained on, for its ids and for popularity")
-    p.add_argument("--csv", action="store_true", help="print user,item,score as CSV, which 'evaluate' reads, instead of a table")
+    p.add_argument("--dataset", help="what the model was trained on, for its ids and for popularity"); _add_columns(p)
+    p.add_argument("--csv", action="store_true", help="print user,item,score as CSV instead of a table; 'evaluate' reads it (make the lists with --part)")
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
     p.set_defaults(function=do_recommend)
 
 def _add_grid(commands):
     p = commands.add_parser("grid", help="train a named grid of runs, short ones first; without a name: what there is",
                             description="Train what a store lacks of a named grid. Interrupted anywhere, the same command goes on. 'masking' evaluates the stored models with seen items masked and kept.")
-    p.add_argument("name", nargs="?", help="p1, p2, eta, negatives, alpha, nce_c, nce_curves, sliding, budget, masking")
+    p.add_argument("name", nargs="?", help="p1, p2, eta, negatives, alpha, nce_c, nce_curves, exact, sliding, budget, masking")
     p.add_argument("--datasets", nargs="+", help="only these data sets"); p.add_argument("--backbones", nargs="+", help="only these (p1, p2)"); p.add_argument("--losses", nargs="+", help="only these (p1, p2, budget)")
     p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
     p.add_argument("--epochs", type=int, help="other than the published number")
@@ -108,7 +122,7 @@ def _add_grid(commands):
 
 def _add_export(commands):
     p = commands.add_parser("export", help="write rows, curves and users' ranks of a store as small files", description="Write what the repository keeps of a store: <dataset>.csv, <dataset>_ablations.csv, their curves, and <dataset>_users.npz. Rows that are there stay.")
-    p.add_argument("--store", default="runs"); p.add_argument("--to", default="nbs/results", help="directory of results (default: nbs/results)")
+    p.add_argument("--store", default="runs"); p.add_argument("--to", help="directory of results (default: nbs/results, where there is one)")
     p.add_argument("--commit", default="", help="the commit that the runs were made with, for the record"); p.add_argument("--runs-at-once", type=int, help="how many runs shared the device: their seconds compare only with equals")
     p.set_defaults(function=do_export)
 
@@ -161,9 +175,12 @@ def do_train(args) -> None:
     from ce_sce_rec.paper import settings_for
     from ce_sce_rec.runs import RunStore, run_grid
     from ce_sce_rec.datasets import load_dataset
+    from ce_sce_rec.samples import resolve_device
     settings = _settings(_named(args.parameter), args)
-    data = load_dataset(args.dataset, args.data_dir)
+    resolve_device(args.device)             # before anything is made
+    data = load_dataset(args.dataset, args.data_dir, **_columns(args))
     config = settings_for(args.backbone, args.loss, data.name).with_options(**settings)
+    for seed in args.seeds: config.with_options(seed=seed)      # refused before anything is made
     store = RunStore(args.store)
     table = run_grid([config], store, args.device, args.seeds, data={data.name: data}, progress=None if args.quiet else progress_bar())
     fingerprint = data.leave_one_out().fingerprint
@@ -181,6 +198,7 @@ def do_grid(args) -> None:
     given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
     cells = grids.grid_cells(args.name, **given)
     grids.check_datasets((c.dataset for c in cells), args.data_dir)
+    grids.resolve_device(args.device)       # before anything is made
     store, seeds = grids.RunStore(args.store), 1 if args.name == "budget" else args.seeds
     if args.known is not None: return _complete(args, grids, cells, store)
     failures = _train(args, grids, cells, store, range(seeds))
@@ -229,42 +247,53 @@ def _masking(args, grids):
 def do_export(args) -> None:
     "Write rows, curves and users' ranks of a store."
     from ce_sce_rec.grids import RunsFailed, RunStore, export_results
-    failures = {}
-    for table, runs in export_results(RunStore(args.store, create=False), args.to, args.commit, args.runs_at_once, failures).items(): print(f"{table}: {runs} runs")
+    failures, to = {}, args.to or "nbs/results"
+    if not args.to and not Path(to).is_dir(): raise SettingError("say with --to where the tables are to go; there is no nbs/results here")
+    try: counts = export_results(RunStore(args.store, create=False), to, args.commit, args.runs_at_once, failures)
+    except OSError as e: raise StoreError(f"{to} cannot be written: {e.strerror or e}") from None
+    for table, runs in counts.items(): print(f"{table}: {runs} runs")
     if failures: raise RunsFailed(failures)
 
 # %% ../nbs/system/17_cli.ipynb #fea2a7ce
+def _trained_on(data, args, rows):
+    "The stored run, refused if it was trained on other data than these: its items would stand for others."
+    from ce_sce_rec.runs import RunStore
+    try: saved = RunStore(args.store, create=False).saved_model(args.what, args.device)
+    except StoreError as e: raise type(e)(f"{e} (what can be evaluated: a stored run, a file of recommendations, or {', '.join(rows)})") from None
+    if saved.fingerprint not in (None, data.fingerprint): raise SettingError(f"{args.what} was trained on other data than {data.name} (fingerprint {saved.fingerprint[:12]}…, not {data.fingerprint[:12]}…): its item 1 is not item 1 there")
+    return saved
+
 def do_evaluate(args) -> None:
     "Rank with a stored run, a floor or the ceiling, and print the metrics."
     from ce_sce_rec.datasets import load_dataset
     from ce_sce_rec.evaluation import bayes_ceiling, evaluate
     from ce_sce_rec.external import evaluate_recommendations
     from ce_sce_rec.floors import FLOORS
-    from ce_sce_rec.runs import RunStore
-    data = load_dataset(args.dataset, args.data_dir)
+    data = load_dataset(args.dataset, args.data_dir, **_columns(args))
     mask = {"auto": "auto", "yes": True, "no": False}[args.mask_seen]
     rows = {**{name.lower(): floor for name, floor in FLOORS.items()}, "ceiling": bayes_ceiling}
-    if args.what in rows: result = rows[args.what](data, args.part, mask)
-    elif Path(args.what).suffix in (".csv", ".tsv", ".txt"): result = evaluate_recommendations(args.what, data, args.part, mask)
-    else: result = evaluate(RunStore(args.store, create=False).load_model(args.what, args.device), data, args.part, mask)
+    if args.what.lower() in rows: result = rows[args.what.lower()](data, args.part, mask)
+    elif args.what.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")): result = evaluate_recommendations(args.what, data, args.part, mask, args.least)
+    else: result = evaluate(_trained_on(data, args, rows).model, data, args.part, mask)
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
 
 # %% ../nbs/system/17_cli.ipynb #4a5dfce7
 def do_data(args) -> None:
     "Counts of a data set, the comparison of its checksum, its audit, or its download."
-    from ce_sce_rec.datasets import data_directory, load_dataset, verify
+    from ce_sce_rec.datasets import KNOWN_FINGERPRINTS, data_directory, load_dataset, verify
     if args.action == "fetch":
         from ce_sce_rec.datasets.fetch import fetch
         path = fetch(args.dataset, data_directory(args.data_dir))
         return print(f"it is {path}") if path else None
-    data = load_dataset(args.dataset, args.data_dir)
+    data = load_dataset(args.dataset, args.data_dir, **_columns(args))
     if args.action == "show":
         for name, value in data.describe().items(): print(f"{name:20} {value:,.4%}" if name == "density" else f"{name:20} {value:,.2f}" if isinstance(value, float) else f"{name:20} {value:,}")
         print(f"{'fingerprint':20} {data.fingerprint}")
     if args.action == "audit":
         from ce_sce_rec.audit import audit
         print(audit(data))
+    if args.action == "verify" and KNOWN_FINGERPRINTS.get(data.name, data.fingerprint) != data.fingerprint: raise DatasetError(verify(data))
     print(verify(data))
 
 # %% ../nbs/system/17_cli.ipynb #cd97697d
@@ -273,10 +302,11 @@ def do_recommend(args) -> None:
     from ce_sce_rec.datasets import load_dataset
     from ce_sce_rec.model_files import load_model
     from ce_sce_rec.runs import RunStore
+    if args.part and not args.histories: raise SettingError("--part goes with --histories")
     saved = load_model(args.model, args.device) if args.model else RunStore(args.store, create=False).saved_model(args.run, args.device)
     data = load_dataset(args.dataset, args.data_dir) if args.dataset else None
     items, users = (saved.item_ids.holds, saved.user_ids and saved.user_ids.holds) if data is None else ("text" if ids.dtype.kind in "OU" else "whole numbers" for ids in (data.item_ids, data.user_ids))
-    if args.histories: histories, names = _ids_as_text(load_dataset(args.histories, cache=False), items, users), None
+    if args.histories: histories, names = _histories(args, items, users), None
     else: histories, names = [[_word_as_id(w, items) for w in _words(h)] for h in args.history], [_word_as_id(u, users) for u in args.user] if args.user else None
     mask = {"auto": {}, "yes": {"mask_seen": True}, "no": {"mask_seen": False}}[args.mask_seen]
     lists = saved.recommend(histories, args.k, users=names, unknown=args.unknown, empty=args.empty, **mask, **({} if data is None else {"data": data}))
@@ -285,6 +315,15 @@ def do_recommend(args) -> None:
     print(table.to_string(index=False, float_format="{:.4f}".format) if len(table) else "there is nothing left to recommend")
 
 # %% ../nbs/system/17_cli.ipynb #0c18afdb
+def _histories(args, items, users):
+    "The histories of a file: all of it, or what comes before the targets of a part of the data set that it is."
+    from ce_sce_rec.datasets import load_dataset, read_histories
+    if args.user: raise SettingError("--user goes with --history; a file of --histories names its users itself")
+    if not args.part: return _ids_as_text(read_histories(args.histories, **_columns(args)), items, users)
+    data = _ids_as_text(load_dataset(args.histories, args.data_dir, **_columns(args)), items, users)
+    split = data.leave_one_out()
+    return {data.user_ids[u].item(): data.item_ids[data.items[data.offsets[u]:p] - 1] for u, p in zip(split.users_of(args.part), split.targets(args.part))}
+
 def _words(history):
     "Ids separated by blanks; quotes keep an id with blanks together."
     import shlex
@@ -293,7 +332,7 @@ def _words(history):
 
 def _word_as_id(word, holds):
     "A word of the command line as an id of the catalogue's kind; what does not read as one stays a word, and is refused by name later."
-    return int(word) if holds == "whole numbers" and word.isdecimal() else word
+    return int(word) if holds == "whole numbers" and word.isdecimal() and len(word) < 19 else word
 
 def _ids_as_text(data, items, users):
     "Interactions from a file; where the catalogue's ids are text, whole numbers in the file are text too."
@@ -302,15 +341,23 @@ def _ids_as_text(data, items, users):
     return replace(data, item_ids=text(data.item_ids, items), user_ids=text(data.user_ids, users))
 
 # %% ../nbs/system/17_cli.ipynb #ab2a07f1
+_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
+
+def _in_its_words(message):
+    "A message of the library with the command line's options in place of the arguments."
+    for ours, theirs in _WORDS.items(): message = message.replace(ours, theirs)
+    return message
+
 def main(arguments: list[str] | None = None) -> int:
     "Entry point of `ce-sce-rec`; returns the exit code."
     args = build_parser().parse_args(arguments)
     warnings.showwarning = lambda message, *_, **__: print(f"ce-sce-rec: note: {message}", file=sys.stderr)
-    try: args.function(args)
+    try: args.function(args); sys.stdout.flush()
+    except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # whoever read has read enough
     except CeSceRecError as e:
         from ce_sce_rec.experiments import ExperimentError
         from ce_sce_rec.runs import GridError
-        print(f"ce-sce-rec: {e}", file=sys.stderr)
+        print(f"ce-sce-rec: {_in_its_words(str(e))}", file=sys.stderr)
         return 1 if isinstance(e, (ExperimentError, GridError)) else 2
     except KeyboardInterrupt:
         print("ce-sce-rec: interrupted; finished runs are in the store, the same command goes on from there", file=sys.stderr)

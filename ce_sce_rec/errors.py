@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 # %% auto #0
-__all__ = ['CeSceRecError', 'DatasetError', 'UnknownNameError', 'SettingError', 'DeviceError', 'StoreError', 'TrainingDiverged',
-           'check_name']
+__all__ = ['CeSceRecError', 'DatasetError', 'UnknownNameError', 'SettingError', 'DeviceError', 'ScoresError', 'StoreError',
+           'TrainingDiverged', 'check_name']
 
 # %% ../nbs/system/00_errors.ipynb #eb3bd33d
 class CeSceRecError(Exception):
@@ -27,12 +27,15 @@ class SettingError(CeSceRecError, ValueError):
 class DeviceError(CeSceRecError, RuntimeError):
     "A device that was asked for and is not there."
 
+class ScoresError(CeSceRecError, ValueError):
+    "Scores that cannot be ranked, because they are NaN or infinite."
+
 class StoreError(CeSceRecError, RuntimeError):
     "A run store that cannot be read, written, or trusted."
 
 # %% ../nbs/system/00_errors.ipynb #050b9fd4
 class TrainingDiverged(CeSceRecError, RuntimeError):
-    "The training loss became NaN or infinite; `epoch` and `step` count from 1."
+    "The training loss became NaN or infinite, or the scores NaN; `epoch` and `step` count from 1."
     def __init__(self, message: str, epoch: int, step: int):
         super().__init__(message)
         self.epoch, self.step = epoch, step

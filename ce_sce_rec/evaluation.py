@@ -16,7 +16,7 @@ from torch import Tensor
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
 from .datasets.worlds import SyntheticInteractions, bayes_probabilities
-from .errors import DatasetError, SettingError, check_name
+from .errors import DatasetError, ScoresError, SettingError, check_name
 from .kernels.triton_ranks import ranks_in_rows
 from .metrics import hit_rate, mrr, ndcg, ranking_metrics
 from .samples import DeviceData, Tokens, windows
@@ -128,7 +128,7 @@ def _ranks(score, data, part, masked, scores_at_once=None, watch=None):
 def _on_the_host(ranks):
     "The ranks on the CPU; a rank of 0 stands for NaN among the scores."
     ranks = ranks.cpu()
-    if bool((ranks < 1).any()): raise ValueError("scores contain NaN: a model that gives NaN has no ranking")
+    if bool((ranks < 1).any()): raise ScoresError("scores contain NaN: a model that gives NaN has no ranking")
     return ranks
 
 # %% ../nbs/system/12_evaluation.ipynb #5f012ea1
@@ -264,7 +264,7 @@ def evaluate(
         score = lambda rows: _checked(model(histories_of(parts, split, rows)), len(rows), parts.interactions.num_items)
         return _evaluate(score, DeviceData(parts), split, masked, scores_at_once, top)
     if model.num_items != parts.interactions.num_items:
-        raise ValueError(f"the model knows {model.num_items} items, the data set has {parts.interactions.num_items}")
+        raise SettingError(f"the model knows {model.num_items} items, the data set has {parts.interactions.num_items}")
     return evaluate_backbone(model, DeviceData(parts, next(model.parameters()).device), split, masked, scores_at_once, top)
 
 # %% ../nbs/system/12_evaluation.ipynb #56f8238d

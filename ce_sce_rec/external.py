@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +131,8 @@ def evaluate_recommendations(
     given = source if isinstance(source, Recommendations) else read_recommendations(source, parts.interactions)
     masked = masks_seen(parts.interactions, mask_seen)
     _check_complete(given, parts, split, masked, least)
+    if not any((given.of_user[u][0] == parts.interactions.items[p]).any() for u, p in zip(parts.users_of(split), parts.targets(split))):
+        warnings.warn(f"{given.source}: no list holds its user's target, so every metric is 0; were the lists made from histories that include it?")
     def score(histories):
         scores = np.full((len(histories.users), parts.interactions.num_items), -np.inf)
         for row, user in enumerate(histories.users):

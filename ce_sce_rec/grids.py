@@ -105,7 +105,7 @@ def negatives(datasets=("beauty",), values=(1, 5, 10, 50, 100, 500, 1000), alpha
 # %% ../nbs/system/15d_grids.ipynb #599a73ea
 def _whole(name, k):
     "A number of negatives as an int; a part of one is refused, not cut off."
-    if k < 1 or int(k) != k: raise SettingError(f"{name} must be whole numbers of at least 1, not {k:g}")
+    if not 1 <= k < math.inf or int(k) != k: raise SettingError(f"{name} must be whole numbers of at least 1, not {k:g}")
     return int(k)
 
 # %% ../nbs/system/15d_grids.ipynb #9e593cc6
@@ -243,8 +243,12 @@ def committed_floors(path: str | Path = "") -> pd.DataFrame:
 
 def committed_evidence(dataset: str, path: str | Path = "") -> UserEvidence | None:
     "The committed ranks of users on a data set, if there are any."
-    file = results_directory(path)/f"{dataset}_users.npz"
+    file = results_directory(path)/f"{_as_file_name(dataset)}_users.npz"
     return read_evidence(file) if file.exists() else None
+
+def _as_file_name(dataset):
+    "The name of a data set, which may be a path, as the beginning of a file's name."
+    return "".join(c if c.isalnum() or c in "._" else "_" for c in dataset).lstrip(".") or "_"
 
 def _is_runs(path): return not path.stem.endswith("_curves") and _RUN_COLUMNS <= set(pd.read_csv(path, nrows=0).columns)
 
@@ -437,17 +441,28 @@ def export_results(
     rows = rows[rows["split"] == "leave-one-out"] if len(rows) else rows
     rows = rows.assign(**{k: v for k, v in {"commit": commit, "runs_at_once": runs_at_once}.items() if v})
     for dataset, part in rows.groupby("dataset"):
+        file = _as_file_name(dataset)
+        part = _of_one_version(part, directory/f"{file}_users.npz", failures)
+        if not len(part): continue
         published = part["run_id"].map(lambda name: published_cell(store.load(name).config))
-        for name, some in ((dataset, part[published]), (f"{dataset}_ablations", part[~published])):
+        for name, some in ((file, part[published]), (f"{file}_ablations", part[~published])):
             if not len(some): continue
             curves = stored_curves(store, some)
-            if name != dataset: curves = curves[["backbone", "loss", "dataset", "seed", "run", "epoch", "train_loss", "valid_ndcg@10"]]
+            if name != file: curves = curves[["backbone", "loss", "dataset", "seed", "run", "epoch", "train_loss", "valid_ndcg@10"]]
             _merge(directory/f"{name}.csv", some.drop(columns="run_id"), ["run"])
             _merge(directory/f"{name}_curves.csv", curves, ["run", "epoch"])
             counts[name] = len(some)
-        for fingerprint, some in part.groupby("split_fingerprint"):
-            write_evidence(directory/f"{dataset}_users.npz", {r.run: store.load(r.run_id).ranks for r in some[["run", "run_id"]].itertuples()}, fingerprint)
+        write_evidence(directory/f"{file}_users.npz", {r.run: store.load(r.run_id).ranks for r in part[["run", "run_id"]].itertuples()}, part["split_fingerprint"].iloc[0])
     return counts
+
+def _of_one_version(rows, evidence, failures):
+    "The rows of one version of a data set: the one that the file of ranks is of, else the one with the most runs. Others are noted, or refused if there is nowhere to note them."
+    versions = rows["split_fingerprint"].value_counts(sort=True)
+    kept = read_evidence(evidence).split_fingerprint if evidence.exists() else versions.index[0]
+    for fingerprint, count in versions.drop(kept, errors="ignore").items():
+        names = rows.loc[rows["split_fingerprint"] == fingerprint, "run_id"]
+        for name in names: _left_out(name, StoreError(f"it was made with another version of the data ({fingerprint[:12]}…) than {evidence.name} ({kept[:12]}…); export it into a directory of its own"), failures)
+    return rows[rows["split_fingerprint"] == kept]
 
 # %% ../nbs/system/15d_grids.ipynb #a7eeedb1
 def published_cell(config: RunConfig) -> bool:

@@ -82,6 +82,7 @@ def weighted_sum(losses: Float[Tensor, "*members targets"], weights: Float[Tenso
 class RankingLoss(nn.Module):
     "A loss of hidden states, item table and targets. Subclasses define `per_target`."
     validate = True     # whether to check that targets lie within the table and weights are not negative (device synchronisations)
+    fused = True        # whether kernels may be used that have a first derivative only
 
     def forward(self,
         hidden: Float[Tensor, "targets width"],         # state of the model at each target's position
@@ -143,9 +144,10 @@ def sampled_scores(
     items: Float[Tensor, "items width"],
     negatives: Int[Tensor, "targets negatives"],    # rows of the table
     bias: Float[Tensor, "items"] | None = None,     # added to the scores
+    plain: bool = False,                            # by torch's operations alone, which can be differentiated twice
 ) -> Float[Tensor, "targets negatives"]:
     "Inner products of each hidden state with its own negatives, by whichever of two ways moves less memory."
-    if len(items) > PICKED_UP_TO * negatives.shape[1]: return gathered_scores(hidden, items, negatives, bias)
+    if not plain and len(items) > PICKED_UP_TO * negatives.shape[1]: return gathered_scores(hidden, items, negatives, bias)
     hidden, items = _in_one_type(hidden, items)
     scores = hidden @ items.T
     return (scores if bias is None else scores + bias).gather(1, negatives)
@@ -167,7 +169,7 @@ class SampledLoss(RankingLoss):
 
     def per_target(self, hidden, items, targets, generator, seen, users, bias=None):
         drawn = self.draw(targets, len(items), generator, seen, users)
-        own, negatives = sampled_scores(hidden, items, torch.cat([targets.unsqueeze(1), drawn], dim=1), bias).split([1, drawn.shape[1]], dim=1)
+        own, negatives = sampled_scores(hidden, items, torch.cat([targets.unsqueeze(1), drawn], dim=1), bias, not self.fused).split([1, drawn.shape[1]], dim=1)
         return self.compare(own.squeeze(1), negatives, targets, drawn, len(items))
 
     def total(self, hidden, items, targets, generator, seen, users, weights, bias):
@@ -199,7 +201,7 @@ class ScaledCrossEntropy(SampledLoss):
         pool: str = "all",          # where negatives come from, see `POOLS`
     ):
         super().__init__(num_negatives, pool)
-        if not alpha >= 1: raise ValueError(f"alpha must be at least 1, not {alpha}")
+        if not 1 <= alpha < math.inf: raise ValueError(f"alpha must be at least 1, and finite, not {alpha}")
         self.alpha = float(alpha)
     def of_scores(self, positive, negatives): return scaled_cross_entropy(positive, negatives, self.alpha)
     def extra_repr(self): return f"alpha={self.alpha:g}, {super().extra_repr()}"
@@ -491,9 +493,6 @@ class ImportanceSampledSoftmax(SampledLoss):
 # %% ../nbs/system/04c_losses_sampled.ipynb #8dcb30be
 LOSSES.update({"bpr": BayesianPersonalizedRanking, "ssm": SampledSoftmax, "nce": NoiseContrastiveEstimation, "neg": NegativeSampling,
                "is": ImportanceSampledSoftmax, "gbce": GeneralizedBinaryCrossEntropy})
-
-# %% ../nbs/system/04d_losses_fast.ipynb #9825ce1f
-RankingLoss.fused = True                    # whether the kernels may be used
 
 # %% ../nbs/system/04d_losses_fast.ipynb #14cf8abf
 def _plain(self, *arguments): return (SampledLoss if isinstance(self, SampledLoss) else RankingLoss).total(self, *arguments)

@@ -27,8 +27,8 @@ from .recommend import ScoringModel, TopLists, Vocabulary, recommend as _recomme
 from .samples import resolve_device
 
 # %% auto #0
-__all__ = ['MOST_LAYERS', 'DTYPES', 'FORMAT', 'VERSION', 'ModelFileError', 'Description', 'takes_users', 'describe',
-           'check_weights', 'model_files', 'save_model', 'SavedModel', 'read_manifest', 'load_model']
+__all__ = ['MOST_LAYERS', 'MOST_LENGTH', 'DTYPES', 'FORMAT', 'VERSION', 'ModelFileError', 'Description', 'takes_users',
+           'describe', 'check_weights', 'model_files', 'save_model', 'SavedModel', 'read_manifest', 'load_model']
 
 # %% ../nbs/system/12e_model_files.ipynb #89748000
 class ModelFileError(StoreError):
@@ -36,6 +36,7 @@ class ModelFileError(StoreError):
 
 # %% ../nbs/system/12e_model_files.ipynb #91c91287
 MOST_LAYERS = 1000          # no count of layers, heads or filters in a description may be larger
+MOST_LENGTH = 10_000        # nor a maximum length, by whose square some masks grow
 
 @dataclass(frozen=True)
 class Description:
@@ -79,6 +80,7 @@ def describe(backbone: str, options: dict, num_items: int, num_users: int | None
         raise ModelFileError(f"num_users is missing: {backbone} has an embedding for each user" if num_users is None else f"num_users is {num_users}, but {backbone} has no embeddings of users")
     for name, value in options.items():
         if name.startswith("num_") and isinstance(value, int) and value > MOST_LAYERS: raise ModelFileError(f"{name} is {value:,}; at most {MOST_LAYERS:,} are read")
+        if name == "max_length" and isinstance(value, int) and value > MOST_LENGTH: raise ModelFileError(f"{name} is {value:,}; at most {MOST_LENGTH:,} is read")
     if not isinstance(dtype, str) or dtype not in DTYPES: raise ModelFileError(f"unknown type of numbers {dtype!r:.60} (known: {', '.join(DTYPES)})")
     return Description(backbone, options, num_items, num_users, dtype)
 
@@ -277,9 +279,8 @@ def load_model(
     check_weights(weights, description.tensors())
     ids = {kind: _read_ids(path/f"{kind}_ids.json", count, kind) if f"{kind}_ids.json" in files else Vocabulary(np.arange(1, count + 1), kind) if count else None
            for kind, count in (("item", description.num_items), ("user", description.num_users))}
-    model = description.build()
-    try: model.load_state_dict(load_file(weights))
-    except (RuntimeError, SafetensorError, OSError) as e: raise ModelFileError(f"{weights} cannot be read: {e}") from None
+    try: model = description.build(); model.load_state_dict(load_file(weights))
+    except (RuntimeError, MemoryError, SafetensorError, OSError) as e: raise ModelFileError(f"{weights} cannot be read: {e}") from None
     return SavedModel(model.to(device).eval(), description, ids["item"], ids["user"], _mask_rule(manifest.get("mask_seen")), manifest.get("fingerprint"))
 
 # %% ../nbs/system/12e_model_files.ipynb #ea363a16

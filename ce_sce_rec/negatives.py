@@ -74,7 +74,10 @@ def draw_unseen(
 ) -> Int[Tensor, "targets negatives"]:      # 0 … N-1
     "Draw uniformly with replacement from the items that are neither in the user's `seen` nor the target (P2, BCE and BPR)."
     n = seen.num_items; _check_counts(num_negatives, n, 1)
+    if not isinstance(users, Tensor): raise ValueError(f"users must be a tensor of integers, not {type(users).__name__}")
     if users.shape != targets.shape: raise ValueError(f"users must have shape {tuple(targets.shape)} to match targets, not {tuple(users.shape)}")
+    _check_users(users, len(seen))
+    users, targets = users.long(), targets.long()           # user · N + item would overflow 32 bits
     if seen.most < n - 1 and isinstance(generator, KeyedGenerator) and _on_gpu(targets):
         from ce_sce_rec.triton_randomness import launch_unseen
         return launch_unseen(generator.next_key(), users, targets, seen.keys, seen.offsets, n, num_negatives, seen.most)
@@ -89,6 +92,12 @@ def draw_unseen(
     return rank + ahead - seen.offsets[users].unsqueeze(1)
 
 # %% ../nbs/system/03_negatives.ipynb #67816e97
+def _check_users(users, rows):
+    "Refuse users of a wrong type, or (on a CPU, where looking costs no wait) without a row of `seen`."
+    if users.is_floating_point() or users.dtype == torch.bool: raise ValueError(f"users must hold integers, not {users.dtype}")
+    if users.device.type == "cpu" and users.numel() and not (0 <= int(users.min()) and int(users.max()) < rows):
+        raise ValueError(f"users must lie in 0 … {rows - 1}, the rows of seen; found {int(users.min())} … {int(users.max())}")
+
 def _contains(sorted_keys, queries):
     "Whether each query is one of the sorted keys."
     if len(sorted_keys) == 0: return torch.zeros_like(queries, dtype=torch.bool)

@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
-from .errors import CeSceRecError, DatasetError, SettingError, check_name
+from .errors import DatasetError, ScoresError, SettingError, check_name
 from .evaluation import SCORES_AT_ONCE, exact_float32, masks_seen
 from .samples import windows
 
 # %% auto #0
-__all__ = ['Vocabulary', 'numbers_of', 'best_columns', 'ScoresError', 'top_items', 'NumberedHistories', 'number_histories',
-           'last_states', 'ScoringModel', 'padded_rows', 'TopLists', 'recommend']
+__all__ = ['Vocabulary', 'numbers_of', 'best_columns', 'top_items', 'NumberedHistories', 'number_histories', 'last_states',
+           'ScoringModel', 'padded_rows', 'TopLists', 'recommend']
 
 # %% ../nbs/system/12d_recommend.ipynb #e896f346
 _KINDS = (((bool, np.bool_), "truth values"), ((int, np.integer), "whole numbers"), ((float, np.floating), "numbers with a fraction part"), (str, "text"),
@@ -97,10 +97,6 @@ def _lowest_columns(scores, last, k):
     above, equal = scores > last, scores == last
     room = k - above.sum(1, keepdim=True)
     return (above | (equal & (equal.cumsum(1) <= room))).nonzero()[:, 1].view(-1, k)
-
-# %% ../nbs/system/12d_recommend.ipynb #9215c8fd
-class ScoresError(CeSceRecError, ValueError):
-    "Scores that cannot be ranked, because they are NaN or infinite."
 
 # %% ../nbs/system/12d_recommend.ipynb #005d201b
 def top_items(
@@ -251,6 +247,8 @@ def recommend(
     known = data.interactions if isinstance(data, Split) else data if data is not None else histories if isinstance(histories, Interactions) else None
     vocabulary = _vocabulary(item_ids, known, model.num_items)
     masked = masks_seen(known, mask_seen) if known is not None else masks_seen(None, True if isinstance(mask_seen, str) and mask_seen == "auto" else mask_seen)
+    if model.needs_users and users is None and not isinstance(histories, (Interactions, Mapping)):
+        raise SettingError(f"{type(model).__name__} has an embedding for each user: say with `users` whose histories these are")
     numbered = number_histories(histories, vocabulary, users, unknown)
     found = TopLists(numbered.users, np.zeros((len(numbered.users), k), np.int64), np.full((len(numbered.users), k), np.nan), vocabulary.ids, np.diff(numbered.offsets) == 0)
     if found.by_popularity.any(): _fill_empty(found, empty, popularity, data, numbered)

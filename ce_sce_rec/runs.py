@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 import platform
 import shutil
@@ -26,7 +27,7 @@ from .datasets import Interactions, Split, load_dataset
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, TrainingDiverged, check_name
 from .files import atomic_write, sync_directory, write_synced
 from .losses import LOSSES, loss_options, make_loss
-from .model_files import SavedModel, describe, load_model, model_files, takes_users
+from .model_files import SavedModel, _ids_as_json, describe, load_model, model_files, takes_users
 from .recommend import Vocabulary
 from .samples import resolve_device
 from .randomness import stream_seed
@@ -59,15 +60,21 @@ class RunConfig:
         set_("loss_options", loss_options(self.loss, self.loss_options))
         for name, kind in dict(seed=int, epochs=int, batch_size=int, eval_every=int, learning_rate=float, weight_decay=float).items():
             set_(name, _number(name, getattr(self, name), kind))
+        for name, least in dict(seed=0, epochs=0, batch_size=1, eval_every=1, weight_decay=0).items():
+            if getattr(self, name) < least: raise SettingError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if self.learning_rate <= 0: raise SettingError(f"learning_rate must be positive, not {self.learning_rate}")
+        try: make_loss(self.loss, **self.loss_options)
+        except CeSceRecError: raise
+        except ValueError as e: raise SettingError(f"loss {self.loss!r}: {e}") from None
         check_name("precision", self.precision, PRECISIONS)
-        if self.mask_seen not in ("auto", True, False): raise SettingError(f"mask_seen must be 'auto', True or False, not {self.mask_seen!r}")
+        if self.mask_seen != "auto" and not isinstance(self.mask_seen, bool): raise SettingError(f"mask_seen must be 'auto', True or False, not {self.mask_seen!r}")
 
     def __hash__(self): return hash(self.canonical())
 
 # %% ../nbs/system/14_runs.ipynb #ef962a83
 def _number(name, value, kind):
     "The value as `kind`, refused if that would change it."
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or kind(value) != value: raise SettingError(f"{name} must be of type {kind.__name__}, not {value!r}")
     return kind(value)
 
@@ -245,12 +252,13 @@ def load(self: RunStore, run_id: str) -> RunRecord:
         result = json.loads((path/"result.json").read_text())
         history = pd.read_csv(path/"history.csv", dtype=object).astype(float).astype({"epoch": int})     # by way of str: Python's float() rounds exactly
         ranks = np.load(path/"ranks.npy", allow_pickle=False)
-        expected = config.run_id(result["split_fingerprint"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, CeSceRecError) as e:
+        expected, record = config.run_id(result["split_fingerprint"]), RunRecord(config, result, history, ranks)
+        record.row()                        # has all that a row is made of
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, CeSceRecError) as e:
         raise StoreError(f"run {run_id} in {self.path} is damaged ({type(e).__name__}: {e}); delete its folder to run it again") from None
     if expected[-12:] != run_id[-12:]: raise StoreError(f"run {run_id} in {self.path} holds the results of another configuration ({expected}); "
                                                         "move it away: results are never mixed")
-    return RunRecord(config, result, history, ranks)
+    return record
 
 # %% ../nbs/system/14_runs.ipynb #a2076251
 @patch
@@ -278,12 +286,19 @@ def __contains__(self: RunStore, run_id: str) -> bool: return (self.path/run_id/
 def sweep(self: RunStore, days: float = 7.0) -> list[str]:
     "Remove what killed writers left behind; returns the names. Never takes a live writer's folder."
     removed = []
-    for path in self.path.glob(".*.tmp-*"):
-        host, pid = path.name.split(".tmp-")[1].rsplit("-", 2)[:2]
-        abandoned = host == platform.node() and pid.isdigit() and not _alive(int(pid))
-        if abandoned or time.time() - path.stat().st_mtime > days * 86400:
-            shutil.rmtree(path, ignore_errors=True); removed.append(path.name)
+    for path in (*self.path.glob(".*.tmp-*"), *self.path.glob("unfinished/.*.tmp-*")):
+        try:
+            if not _writer_is_gone(path.name) and time.time() - path.stat().st_mtime <= days * 86400: continue
+        except OSError: continue            # its writer has just finished
+        if path.is_dir(): shutil.rmtree(path, ignore_errors=True)
+        else: path.unlink(missing_ok=True)
+        if not path.exists(): removed.append(path.name)
     return removed
+
+def _writer_is_gone(name):
+    "Whether a temporary name (….tmp-HOST-PID-…) says that its writer was a process of this machine that is no more; a name without a host says nothing."
+    parts = name.rpartition(".tmp-")[2].rsplit("-", 2)
+    return len(parts) == 3 and parts[0] == platform.node() and parts[1].isdigit() and not _alive(int(parts[1]))
 
 def _alive(pid):
     "Whether a process of this number exists."
@@ -306,8 +321,22 @@ def run_together(
     if len({c.of_a_kind() for c in configs}) > 1: raise SettingError("configurations that are trained together may differ in seed, loss options, learning rate and weight decay only")
     ids = [c.run_id(split.fingerprint) for c in configs]
     missing = [i for i, run_id in enumerate(ids) if run_id not in store and run_id not in ids[:i]]
+    _note_other_ids(store, [run_id for i, run_id in enumerate(ids) if i not in missing], configs[0].backbone, split.interactions)
     failed = dict(zip(missing, _train_members([configs[i] for i in missing], [ids[i] for i in missing], split, store, device, report, turn))) if missing else {}
     return [failed.get(i) or _stored(store, run_id) for i, run_id in enumerate(ids)]
+
+def _note_other_ids(store, run_ids, backbone, data):
+    "Warn of stored runs whose original ids are not those of these data: the runs are the same, but recommendations would go by the old ids."
+    named = {"item_ids.json": (data.item_ids, data.num_items, "item"), **({"user_ids.json": (data.user_ids, data.num_users, "user")} if takes_users(backbone) else {})}
+    for run_id in run_ids:
+        try: files = json.loads((store.path/run_id/"model.json").read_bytes())["files"]
+        except (OSError, ValueError, KeyError, TypeError): continue         # filed before there were such files, or damaged: then reading the run says so
+        for name, (ids, count, kind) in named.items():
+            vocabulary = _ids(ids, kind)
+            text = None if vocabulary is None else _ids_as_json(vocabulary, count, kind)
+            if files.get(name, {}).get("sha256") == (None if text is None else hashlib.sha256(text).hexdigest()): continue
+            warnings.warn(f"the stored run {run_id} is used, whose {kind}s had other original ids when it was trained; recommendations go by those. Delete its folder, or name another store, to file it with the present ones")
+            break
 
 def _stored(store, run_id):
     "The record of a run, or the error of one that cannot be read: its neighbours can."
@@ -452,13 +481,14 @@ def run_grid(
     together: int | None = None,                    # most runs of one kind to train in one pass; None: 5 on a GPU, 1 on a CPU
     at_once: int = 1,                               # passes at the same time: in threads on a GPU, in processes on a CPU; 0: one for each of torch's CPU threads, one on a GPU
     finished: Callable[[str], None] | None = None,  # called with the name of each pass that is done
-) -> pd.DataFrame:                                  # one row for each run, in the order of the grid
+) -> pd.DataFrame:                                  # one row for each run, in the order of the grid; equal ones once
     "Train what the store lacks; return all rows. Failed runs raise `GridError` after the others have finished."
     store = store if isinstance(store, RunStore) else RunStore(store)
     store.sweep()
     device = resolve_device(device)
     if at_once < 0: raise SettingError(f"at_once must be at least 0, not {at_once}")
-    grid = [c if seeds is None else c.with_options(seed=int(s)) for c in configs for s in ([c.seed] if seeds is None else list(seeds))]
+    seeds = None if seeds is None else list(seeds)
+    grid = list(dict.fromkeys(c if seeds is None else c.with_options(seed=s) for c in configs for s in ([c.seed] if seeds is None else seeds)))
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
     rows, failures, stop, name = {}, {}, Event(), _namer(grid)
     say = _Progress(progress, sum(c.epochs for c in grid), stop, name)

@@ -25,7 +25,7 @@ from safetensors.torch import save as as_safetensors
 from torch import Tensor
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
-from .errors import SettingError, StoreError, TrainingDiverged, check_name
+from .errors import ScoresError, SettingError, StoreError, TrainingDiverged, check_name
 from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, member_ranks
 from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
@@ -408,13 +408,14 @@ def turn_released(self: Trainer):
 
 # %% ../nbs/system/13_training.ipynb #fb427eed
 @patch
-def diverged(self: Trainer, member: int, epoch: int, step: int) -> TrainingDiverged:
-    "The error for a loss that is not finite; the best weights so far are put back into the backbone."
+def diverged(self: Trainer, member: int, epoch: int, step: int | None = None) -> TrainingDiverged:
+    "The error for a loss that is not finite, or (without a step) for scores that are NaN; the best weights so far are put back into the backbone."
     best, kept = self.best_weights(member), "there are no earlier weights to keep"
     if best: self.backbones[member].load_state_dict(best); kept = f"the best weights so far (epoch {self.best_epochs[member]}) are kept"
     rate = self.optimiser.param_groups[member if self.apart else 0]["lr"]
-    return TrainingDiverged(f"the loss became NaN or infinite in epoch {epoch}, step {step}; {kept}. A learning rate of {rate:g} may be too "
-                            "high for this loss and batch size, or the scores overflow: try a tenth of it", epoch, step)
+    what = f"the scores became NaN in epoch {epoch}" if step is None else f"the loss became NaN or infinite in epoch {epoch}, step {step}"
+    return TrainingDiverged(f"{what}; {kept}. A learning rate of {rate:g} may be too "
+                            "high for this loss and batch size, or the scores overflow: try a tenth of it", epoch, step or self.steps)
 
 # %% ../nbs/system/13_training.ipynb #c616b95c
 @patch
@@ -424,13 +425,19 @@ def alive(self: Trainer) -> list[int]:
 
 @patch
 def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
-    "Evaluations of the members that are alive."
-    if not self.stacked: return {0: evaluate_backbone(self.model, self.data, part, self.masked)}
+    "Evaluations of the members that are alive; one whose scores are NaN has diverged."
+    if not self.stacked:
+        try: return {0: evaluate_backbone(self.model, self.data, part, self.masked)}
+        except ScoresError: self.failed[0] = self.diverged(0, self.epoch); raise self.failed[0] from None
     members = self.alive()
     name = f"ranking of {part}", *members
     def work(): self.ranks[name] = member_ranks(self.model, self.data, part, self.masked, members)      # the same tensor every time, once its making is recorded
     self.carry_out(name, work)
-    return dict(zip(members, evaluations(self.ranks[name], self.data, part, self.masked)))
+    ranks = self.ranks[name].cpu()
+    for e, own in zip(members, ranks):
+        if bool((own < 1).any()): self.failed[e] = self.diverged(e, self.epoch)         # a rank of 0 stands for NaN among the scores
+    if all(self.failed): raise self.failed[0]
+    return dict(zip(self.alive(), evaluations(ranks[[self.failed[e] is None for e in members]], self.data, part, self.masked)))
 
 @patch
 def validate(self: Trainer) -> dict[int, dict[str, float]]:

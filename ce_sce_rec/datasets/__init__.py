@@ -20,8 +20,8 @@ _all_ = ["Interactions", "Split", "from_sequences", "SyntheticInteractions", "Sy
 
 # %% auto #0
 __all__ = ['KNOWN_FINGERPRINTS', 'DATASETS', 'RAW_FILES', 'SUFFIXES', 'read_sequence_text', 'data_directory', 'files_of',
-           'load_dataset', 'read_path', 'verify', 'Interactions', 'Split', 'from_sequences', 'SyntheticInteractions',
-           'SyntheticWorld', 'synthetic']
+           'load_dataset', 'read_path', 'read_histories', 'verify', 'Interactions', 'Split', 'from_sequences',
+           'SyntheticInteractions', 'SyntheticWorld', 'synthetic']
 
 # %% ../../nbs/system/07_datasets.ipynb #7a5890cd
 def read_sequence_text(
@@ -92,13 +92,17 @@ def files_of(name: str) -> tuple[str, ...]:
 
 # %% ../../nbs/system/07_datasets.ipynb #f8c44d00
 def load_dataset(
-    name: str | Path,                   # "beauty", "yelp", "ml1m", "sports", "toys", "ml20m", "amazon:CATEGORY", "synthetic"; a path; or a pandas DataFrame
+    source: str | Path | None = None, /,    # "beauty", "yelp", "ml1m", "sports", "toys", "ml20m", "amazon:CATEGORY", "synthetic"; a path; or a pandas DataFrame
     data_dir: str | Path | None = None, # where named data sets lie, see `data_directory`
-    **options,                          # for "synthetic": arguments of `synthetic`; for tables and raw files: see `read_path`
+    **options,                          # for "synthetic": arguments of `synthetic`; for tables and raw files: see `read_path`; `name`: what the data set is to be called
 ) -> Interactions:
     "Load interactions by name, path or data frame. An unknown name is answered with the nearest right one."
+    name = options.pop("name", None) if source is None else source          # load_dataset(name="beauty") is understood too
+    if name is None: raise DatasetError("say which data set: a name, a path or a data frame")
     if hasattr(name, "columns"): return _from_frame(name, **options)
-    if str(name) == "synthetic": return synthetic(**options)
+    if str(name) == "synthetic":
+        for option in options: check_name("option for synthetic", option, inspect.signature(synthetic).parameters)
+        return synthetic(**options)
     if str(name) in DATASETS or str(name).startswith("amazon:"):
         path = _file_of(str(name), data_directory(data_dir))
         return read_path(path, **{"name": str(name).removeprefix("amazon:").lower()} | options)
@@ -132,6 +136,13 @@ def read_path(
     def build(): return convert(source.reader(path, **options), name, core, numbering)
     if not cache: return build()
     return cached(build, name, source.files, {"format": source.format, "core": core, "numbering": numbering, **options}, cache_dir)
+
+def read_histories(path: str | Path, **options) -> Interactions:
+    "Everything that a file or folder of any known format holds, to recommend for: no k-core, no first or last day, nothing cached."
+    path = Path(path).expanduser()
+    if path.name.endswith((".txt", ".txt.gz")): return read_path(path, **options)
+    days = {"first_day", "last_day"} & set(inspect.signature(recognise(path).reader).parameters)
+    return read_path(path, core=0, cache=False, **dict.fromkeys(days), **options)
 
 # %% ../../nbs/system/07_datasets.ipynb #b4ebfb01
 def _file_of(name, folder):

@@ -123,10 +123,11 @@ def convert(
     return Interactions(items, offsets, len(item_order), name, table.user_ids[user_order], table.item_ids[item_order], times)
 
 def _whole(times):
-    "The times as int64 in the source's unit, for the temporal split and the audit; None where they are not whole numbers."
+    "The times as int64 in the source's unit, or in millionths of it where there are fractions; None where that is too large."
     if times.dtype.kind in "iu": return times.astype(np.int64)
     whole = times.dtype.kind == "f" and (times == np.floor(times)).all() and (np.abs(times) < 2.0**62).all()
-    return times.astype(np.int64) if whole else None
+    if whole: return times.astype(np.int64)
+    return np.rint(times * 1e6).astype(np.int64) if times.dtype.kind == "f" and (np.abs(times) < 9e12).all() else None
 
 # %% ../../nbs/system/06a_convert.ipynb #653dbb74
 def _order(codes, ids, numbering):

@@ -30,13 +30,14 @@ class Interactions:
     times: Int[np.ndarray, "interactions"] | None = None    # in the unit of the source (mostly seconds), never falling within a user, int64; None if unknown
 
     def __post_init__(self):
-        items, offsets = np.ascontiguousarray(self.items, np.int32), np.ascontiguousarray(self.offsets, np.int64)
+        items, offsets = (_whole_numbers(a, what, self.name) for a, what in ((self.items, "items"), (self.offsets, "offsets")))
         if len(offsets) < 2: raise DatasetError(f"{self.name}: there is no user")
         if offsets[0] != 0 or offsets[-1] != len(items) or (np.diff(offsets) < 0).any():
             raise DatasetError(f"{self.name}: offsets must rise from 0 to the number of items, {len(items)}")
         if not len(items): raise DatasetError(f"{self.name}: there is no interaction")
         if items.min() < 1 or items.max() > self.num_items:
             raise DatasetError(f"{self.name}: items must lie in 1 … {self.num_items}; found {items.min()} … {items.max()}")
+        items, offsets = np.ascontiguousarray(items, np.int32), np.ascontiguousarray(offsets, np.int64)
         for array in (items, offsets): array.setflags(write=False)
         for key, value in dict(items=items, offsets=offsets, num_items=int(self.num_items),
                                user_ids=_ids(self.user_ids, len(offsets) - 1, "user"),
@@ -69,6 +70,12 @@ class Interactions:
         return f"Interactions({self.name}: {self.num_users:,} users, {self.num_items:,} items, {self.num_interactions:,} interactions)"
 
 # %% ../../nbs/system/05_interactions.ipynb #0bdfd185
+def _whole_numbers(values, what, name):
+    "The values as an array, refused if they are no integers: a cast would cut them off."
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size: raise DatasetError(f"{name}: {what} must be integers, not {array.dtype}")
+    return array
+
 def _ids(ids, count, kind):
     "The original ids as a read-only array, 1 … count where none are given."
     ids = np.arange(1, count + 1) if ids is None else np.array(ids)
@@ -89,6 +96,27 @@ def _times(times, offsets, name):
     return times
 
 # %% ../../nbs/system/05_interactions.ipynb #b736a978
+def _id_array(ids, user):
+    "One user's ids as an array of integers or of text; anything else, and a missing one, is refused."
+    if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable): raise DatasetError(f"the sequence of user {user + 1} must be a list of item ids, not {ids!r:.60}")
+    if hasattr(ids, "__array__"): ids = np.asarray(ids)
+    if not isinstance(ids, np.ndarray) or ids.dtype.kind == "O":
+        ids = list(ids)
+        kinds = {str if isinstance(i, str) else int if isinstance(i, (int, np.integer)) and not isinstance(i, bool) else type(i) for i in ids}
+        if kinds not in ({str}, {int}, set()): raise DatasetError(f"item ids must be integers or text, one kind for all, and none may be missing; user {user + 1} has {', '.join(sorted(k.__name__ for k in kinds))}")
+        ids = np.array(ids, None if ids else int)
+    if ids.ndim != 1 or ids.dtype.kind not in "iuU": raise DatasetError(f"the sequence of user {user + 1} must be a list of integers or text, not {'a table' if ids.ndim > 1 else ids.dtype}")
+    return ids
+
+def _time_array(times, lengths):
+    "All times end to end, one for each item, whole numbers."
+    parts = [np.asarray(t) for t in times]
+    if len(parts) != len(lengths): raise DatasetError(f"times must hold one list for each user: {len(lengths)}, not {len(parts)}")
+    for user, (part, length) in enumerate(zip(parts, lengths)):
+        if part.shape != (length,): raise DatasetError(f"times must hold one number for each item; user {user + 1} has {length} items and {len(part) if part.ndim else 'no list of'} times")
+        if len(part) and (part.dtype.kind not in "iuf" or part.dtype.kind == "f" and not (part == np.floor(part)).all()): raise DatasetError(f"times must be whole numbers; those of user {user + 1} are not")
+    return np.concatenate([p.astype(np.int64) for p in parts])
+
 def from_sequences(
     sequences: Iterable[Sequence],      # the items of each user, oldest first; ids are integers or strings
     user_ids: Sequence | None = None,   # original user ids; 1 … U if None
@@ -96,11 +124,13 @@ def from_sequences(
     times: Iterable[Sequence] | None = None,    # the time of each item, in seconds, where known
 ) -> Interactions:
     "Number the items 1 … N in the order of their original ids and lay all sequences end to end."
-    sequences = [np.asarray(s) for s in sequences]
+    sequences = [_id_array(s, user) for user, s in enumerate(sequences)]
+    if len({s.dtype.kind == "U" for s in sequences if len(s)}) > 1: raise DatasetError("item ids must be integers or text, one kind for all; some users have the one, some the other")
     offsets = np.cumsum([0, *map(len, sequences)])
     flat = np.concatenate([s for s in sequences if len(s)]) if offsets[-1] else np.zeros(0, int)
     item_ids, numbered = np.unique(flat, return_inverse=True)
-    times = None if times is None else np.concatenate([np.asarray(t, np.int64) for t in times])
+    times = None if times is None else _time_array(times, np.diff(offsets))
+    if user_ids is not None and len(np.unique(np.asarray(user_ids).astype(str))) < len(user_ids): raise DatasetError("user_ids must be distinct: one name stands for two users")
     return Interactions(numbered.reshape(-1) + 1, offsets, len(item_ids), name, user_ids, item_ids, times)
 
 # %% ../../nbs/system/05_interactions.ipynb #2eaab660

@@ -96,6 +96,7 @@ def sort_out_ids(
 ) -> tuple[np.ndarray, dict[int, str]]:
     "The ids as an array of integers or text, and what is wrong, by place in the list."
     wrong = {n: "an id is missing" if not i else f"an id has {len(i)} characters (at most {LONGEST_ID})" for n, i in enumerate(ids) if not 0 < len(i) <= LONGEST_ID}
+    wrong |= {n: f"the id {i[:40]!a} holds a character that no text should" for n, i in enumerate(ids) if n not in wrong and _NO_TEXT.search(i)}
     whole = np.fromiter((bool(_WHOLE.fullmatch(i)) for i in ids), bool, len(ids))
     if check_name("kind of ids", kind, IDS) == "auto":
         wrong |= {n: f"the id {i!r} is a negative or fractional number" for n, i in enumerate(ids) if n not in wrong and _OTHER_NUMBER.fullmatch(i)}
@@ -108,6 +109,7 @@ def sort_out_ids(
 
 # %% ../../nbs/system/06b_tables.ipynb #1e3e3773
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")          # as a computer writes it: no sign, no leading zero
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")           # NUL, which numpy drops at the end of a text, and halves of surrogate pairs, which UTF-8 has not
 _OTHER_NUMBER = re.compile(r"[+-][0-9]+|[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 # %% ../../nbs/system/06b_tables.ipynb #17523c76
@@ -123,9 +125,10 @@ class Times:
             numbers, dates = np.full(len(column), np.nan) if kind == "M" else _as_numbers(column), _as_dates(column)
             if self.dates is None: self.dates = bool(np.isnan(numbers).sum() > pd.isna(dates).sum())
             if self.dates: return dates.to_numpy().astype("datetime64[us]").astype(np.int64), pd.isna(dates)
-            column, kind = pd.Series(numbers), "f"
+            column, kind = pd.Series(numbers), numbers.dtype.kind
         if self.dates is None and kind != "b": self.dates = False
         if self.dates or kind == "b": return np.zeros(len(column)), np.ones(len(column), bool)
+        if kind == "u" and not column.hasnans and len(column) and column.max() < 2**63: kind = "i"
         if kind == "i" and not column.hasnans: return column.to_numpy(np.int64), np.zeros(len(column), bool)
         values = column.to_numpy(np.float64, na_value=np.nan)
         return values, ~(np.abs(values) < 2.0**63)      # also where it is not a number
@@ -133,7 +136,8 @@ class Times:
 # %% ../../nbs/system/06b_tables.ipynb #612a3360
 def _as_numbers(column):
     import pandas as pd
-    try: return np.asarray(pd.to_numeric(column, errors="coerce"), np.float64)
+    "The column as integers if all of it is integers, else as float64; NaN where there is no number."
+    try: numbers = np.asarray(pd.to_numeric(column, errors="coerce")); return numbers if numbers.dtype.kind in "iu" else numbers.astype(np.float64)
     except (ValueError, TypeError, OverflowError): return np.full(len(column), np.nan)
 
 # %% ../../nbs/system/06b_tables.ipynb #3e2c9d93

@@ -63,6 +63,8 @@ def step_probabilities(
     users = np.arange(len(taste))[:, None]
     np.add.at(p, (users, world.successors[previous]), share * world.successor_weights)
     p[chosen] = 0.0
+    stuck = p.sum(axis=1) == 0                                              # every successor is chosen already: by taste alone
+    p[stuck] = np.where(chosen[stuck], 0.0, world.preference[taste[stuck]])
     return p / p.sum(axis=1, keepdims=True)
 
 # %% ../../nbs/system/06_worlds.ipynb #711c9749
@@ -125,7 +127,7 @@ def synthetic(
     seed: int = 0,                      # the same seed gives the same world and the same users
 ) -> SyntheticInteractions:
     "Draw a world and its users. Settings outside their range raise `SettingError` and name the argument."
-    _check_world(num_users, num_items, num_tastes, transition_share, mean_length, longest)
+    _check_world(num_users, num_items, num_tastes, transition_share, popularity_skew, taste_strength, mean_length, longest)
     rng = np.random.default_rng(seed)
     world = plant_world(num_items, num_tastes, transition_share, popularity_skew, taste_strength, rng)
     lengths = np.minimum(4 + rng.geometric(1 / (mean_length - 4), size=num_users), min(longest, num_items))
@@ -133,10 +135,12 @@ def synthetic(
     return SyntheticInteractions(items + 1, np.cumsum([0, *lengths]), num_items, "synthetic", world=world)
 
 # %% ../../nbs/system/06_worlds.ipynb #e7971801
-def _check_world(num_users, num_items, num_tastes, transition_share, mean_length, longest):
+def _check_world(num_users, num_items, num_tastes, transition_share, popularity_skew, taste_strength, mean_length, longest):
     "Ranges of the settings, each refused by its name."
     for name, value, least in (("num_users", num_users, 1), ("num_items", num_items, 6), ("num_tastes", num_tastes, 1),
                                ("mean_length", mean_length, 5), ("longest", longest, 5)):
-        if value < least: raise SettingError(f"{name} must be at least {least}, not {value}")
-    if not 0 <= transition_share <= 1: raise SettingError(f"transition_share must lie in 0 … 1, not {transition_share}")
+        if not value >= least: raise SettingError(f"{name} must be at least {least}, not {value}")
+    for name, value, most in (("transition_share", transition_share, 1), ("popularity_skew", popularity_skew, 20)):
+        if not 0 <= value <= most: raise SettingError(f"{name} must lie in 0 … {most}, not {value}")
+    if not 0 < taste_strength < 1e9: raise SettingError(f"taste_strength must be above 0 and below 1e9, not {taste_strength}")
     if longest > num_items: raise SettingError(f"longest must be at most num_items ({num_items}): no item is chosen twice; not {longest}")

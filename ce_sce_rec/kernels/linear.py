@@ -265,7 +265,7 @@ class GradientInForward(torch.autograd.Function):
 # %% ../../nbs/system/03b_kernels.ipynb #c804fa2e
 def refuse_second_derivative() -> None:
     "autograd computes a backward pass with gradients enabled only if it is asked to differentiate it again (`create_graph=True`)."
-    if torch.is_grad_enabled(): raise RuntimeError("a fused loss has no second derivative: use method='dense', or leave out create_graph=True")
+    if torch.is_grad_enabled(): raise RuntimeError("a fused loss has no second derivative: use method='dense' (a loss module: fused = False), or leave out create_graph=True")
 
 # %% ../../nbs/system/03b_kernels.ipynb #e2af2829
 def _chunked(p: Problem, chunk=None) -> Float[Tensor, ""]:

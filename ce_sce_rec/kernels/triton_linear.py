@@ -526,7 +526,7 @@ class FusedLinear(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, upstream):
-        if torch.is_grad_enabled(): raise RuntimeError("a fused loss has no second derivative: use method='dense', or leave out create_graph=True")
+        if torch.is_grad_enabled(): raise RuntimeError("a fused loss has no second derivative: use method='dense' (a loss module: fused = False), or leave out create_graph=True")
         hidden, items, bias, shift = ctx.saved_tensors
         job, (want_hidden, want_items, want_bias, want_shift, _) = ctx.job, ctx.needs_input_grad
         want_bias = want_bias and bias is not None
