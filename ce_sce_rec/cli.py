@@ -44,6 +44,7 @@ def _positive(word):
     if not word.isdecimal() or int(word) < 1: raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {word!r}")
     return int(word)
 
+# %% ../nbs/system/17_cli.ipynb #c126b34c
 def _add_columns(parser):
     "How to read a table whose columns have names of their own."
     group = parser.add_argument_group("a data set that is a table", "where its columns are not recognised by their names")
@@ -55,6 +56,7 @@ def _columns(args):
     given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, "separator": args.separator}
     return {name: value for name, value in given.items() if value is not None}
 
+# %% ../nbs/system/17_cli.ipynb #82d83ce7
 def _add_data(commands):
     p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
     p.add_argument("action", choices=["show", "verify", "audit", "fetch"], help="show: counts; verify: compare the checksum with the published one; "
@@ -74,6 +76,7 @@ def _add_train(commands):
     p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(function=do_train)
 
+# %% ../nbs/system/17_cli.ipynb #2451de6a
 def _add_evaluate(commands):
     p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, a file of recommendations, or one of the rows without parameters: popularity, recency, markov, canary, ceiling.")
     p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt, also gzipped), or popularity, recency, markov, canary, ceiling")
@@ -105,6 +108,7 @@ def _add_recommend(commands):
     p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
     p.set_defaults(function=do_recommend)
 
+# %% ../nbs/system/17_cli.ipynb #f1b13b9c
 def _add_grid(commands):
     p = commands.add_parser("grid", help="train a named grid of runs, short ones first; without a name: what there is",
                             description="Train what a store lacks of a named grid. Interrupted anywhere, the same command goes on. 'masking' evaluates the stored models with seen items masked and kept.")
@@ -120,6 +124,7 @@ def _add_grid(commands):
     p.add_argument("--to", help="masking: directory for masking.csv (default: the store)"); p.add_argument("--quiet", action="store_true", help="no progress bar")
     p.set_defaults(function=do_grid)
 
+# %% ../nbs/system/17_cli.ipynb #24110216
 def _add_export(commands):
     p = commands.add_parser("export", help="write rows, curves and users' ranks of a store as small files", description="Write what the repository keeps of a store: <dataset>.csv, <dataset>_ablations.csv, their curves, and <dataset>_users.npz. Rows that are there stay.")
     p.add_argument("--store", default="runs"); p.add_argument("--to", help="directory of results (default: nbs/results, where there is one)")
@@ -160,6 +165,7 @@ def _number_or_word(word):
         except ValueError: pass
     return {"true": True, "false": False}.get(word.lower(), word)
 
+# %% ../nbs/system/17_cli.ipynb #40a7e171
 def _settings(given, args):
     "The settings of `train`; what its own words and --seeds say is refused, because the settings and the name of the run would not follow."
     for name, value in given.items():
@@ -226,6 +232,7 @@ def _complete(args, grids, cells, store):
     print(f"{len(runs)} runs are not in {known.name}; {done} of them are in {store.path.name} now")
     if failures: raise grids.RunsFailed(failures, rows)
 
+# %% ../nbs/system/17_cli.ipynb #9c218089
 def _show_grids(grids):
     "Name, number of cells, how many this version can train, how many of their runs the committed results have, description."
     try: rows = grids.committed_rows()
@@ -260,9 +267,10 @@ def _trained_on(data, args, rows):
     from ce_sce_rec.runs import RunStore
     try: saved = RunStore(args.store, create=False).saved_model(args.what, args.device)
     except StoreError as e: raise type(e)(f"{e} (what can be evaluated: a stored run, a file of recommendations, or {', '.join(rows)})") from None
-    if saved.fingerprint not in (None, data.fingerprint): raise SettingError(f"{args.what} was trained on other data than {data.name} (fingerprint {saved.fingerprint[:12]}…, not {data.fingerprint[:12]}…): its item 1 is not item 1 there")
+    saved.check_data(data)
     return saved
 
+# %% ../nbs/system/17_cli.ipynb #7d7d92da
 def do_evaluate(args) -> None:
     "Rank with a stored run, a floor or the ceiling, and print the metrics."
     from ce_sce_rec.datasets import load_dataset
@@ -317,13 +325,17 @@ def do_recommend(args) -> None:
 # %% ../nbs/system/17_cli.ipynb #0c18afdb
 def _histories(args, items, users):
     "The histories of a file: all of it, or what comes before the targets of a part of the data set that it is."
+    import numpy as np
     from ce_sce_rec.datasets import load_dataset, read_histories
+    from ce_sce_rec.evaluation import histories_of
     if args.user: raise SettingError("--user goes with --history; a file of --histories names its users itself")
     if not args.part: return _ids_as_text(read_histories(args.histories, **_columns(args)), items, users)
     data = _ids_as_text(load_dataset(args.histories, args.data_dir, **_columns(args)), items, users)
     split = data.leave_one_out()
-    return {data.user_ids[u].item(): data.item_ids[data.items[data.offsets[u]:p] - 1] for u, p in zip(split.users_of(args.part), split.targets(args.part))}
+    before = histories_of(split, args.part, slice(None))
+    return {data.user_ids[u].item(): data.item_ids[items - 1] for u, items in zip(before.users, np.split(before.items, before.offsets[1:-1]))}
 
+# %% ../nbs/system/17_cli.ipynb #2c7b1c84
 def _words(history):
     "Ids separated by blanks; quotes keep an id with blanks together."
     import shlex
@@ -348,6 +360,7 @@ def _in_its_words(message):
     for ours, theirs in _WORDS.items(): message = message.replace(ours, theirs)
     return message
 
+# %% ../nbs/system/17_cli.ipynb #5ca3c8cb
 def main(arguments: list[str] | None = None) -> int:
     "Entry point of `ce-sce-rec`; returns the exit code."
     args = build_parser().parse_args(arguments)

@@ -23,7 +23,7 @@ from .files import atomic_write
 from .inference import UserEvidence, read_evidence, write_evidence
 from .losses import LOSSES, loss_options
 from .paper import METRICS, published_results, settings_for
-from .runs import GridError, RunConfig, RunStore, as_split, run_grid
+from .runs import GridError, RunConfig, RunStore, _as_file_name, as_split, run_grid
 from .samples import resolve_device
 
 # %% auto #0
@@ -245,10 +245,6 @@ def committed_evidence(dataset: str, path: str | Path = "") -> UserEvidence | No
     "The committed ranks of users on a data set, if there are any."
     file = results_directory(path)/f"{_as_file_name(dataset)}_users.npz"
     return read_evidence(file) if file.exists() else None
-
-def _as_file_name(dataset):
-    "The name of a data set, which may be a path, as the beginning of a file's name."
-    return "".join(c if c.isalnum() or c in "._" else "_" for c in dataset).lstrip(".") or "_"
 
 def _is_runs(path): return not path.stem.endswith("_curves") and _RUN_COLUMNS <= set(pd.read_csv(path, nrows=0).columns)
 

@@ -60,6 +60,7 @@ class Description:
         except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as e: raise ModelFileError(f"no {self.backbone} can be built as described: {e}") from None
         return {name: (tuple(t.shape), _NAMES[t.dtype]) for name, t in state.items()}
 
+# %% ../nbs/system/12e_model_files.ipynb #cbeb84e0
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _NAMES = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64", torch.int32: "I32", torch.bool: "BOOL"}
 
@@ -68,6 +69,7 @@ def takes_users(backbone: str) -> bool:
     "Whether a registered backbone is built for a number of users, with an embedding for each."
     return "num_users" in inspect.signature(BACKBONES[backbone].__init__).parameters
 
+# %% ../nbs/system/12e_model_files.ipynb #ec61303b
 def describe(backbone: str, options: dict, num_items: int, num_users: int | None = None, dtype: str = "float32") -> Description:
     "A description, each part checked; what is wrong raises `ModelFileError`."
     if not isinstance(backbone, str) or backbone not in BACKBONES:
@@ -245,6 +247,7 @@ def _check_file(path, stated):
     except OSError as e: raise ModelFileError(f"{path} cannot be read: {e.strerror or e}") from None
     if found != digest: raise ModelFileError(f"{path} is damaged, or belongs to another model: its SHA-256 is {found[:12]}…, by model.json it is {str(digest)[:12]}…")
 
+# %% ../nbs/system/12e_model_files.ipynb #36117bbb
 def _read_ids(path, count, kind):
     "Original ids from their file."
     try: return _vocabulary_of(json.loads(path.read_bytes()), count, kind)
@@ -293,6 +296,7 @@ def _mask_rule(value):
     if value in ("auto", True, False) and isinstance(value, (bool, str)): return value
     raise ModelFileError(f"mask_seen must be 'auto', true or false, not {value!r:.60}")
 
+# %% ../nbs/system/12e_model_files.ipynb #d8d106e5
 def _manifest_of_run(path):
     "What `model.json` would say of a run that was filed before there was one."
     try:
@@ -307,11 +311,15 @@ def _manifest_of_run(path):
 
 # %% ../nbs/system/12e_model_files.ipynb #c57cfc1c
 @patch
+def check_data(self: SavedModel, data: Interactions | Split) -> None:
+    "Refuse data that the model was not trained on: its item 1 would be another item there."
+    found = (data.interactions if isinstance(data, Split) else data).fingerprint
+    if self.fingerprint not in (None, found): raise SettingError(f"this model was trained on other data (fingerprint {self.fingerprint[:12]}…, not {found[:12]}…)")
+
+@patch
 def recommend(self: SavedModel, histories, k: int = 10, **settings) -> TopLists:
     "`recommend` with the ids and the rule for seen items that were saved; `settings` are its other arguments."
     data = settings.get("data")
     if data is None: settings = {"item_ids": self.item_ids, "user_ids": self.user_ids} | settings
-    else:
-        found = (data.interactions if isinstance(data, Split) else data).fingerprint
-        if self.fingerprint not in (None, found): raise SettingError(f"this model was trained on other data (fingerprint {self.fingerprint[:12]}…, not {found[:12]}…)")
+    else: self.check_data(data)
     return _recommend(self.model, histories, k, **{"mask_seen": self.mask_seen} | settings)

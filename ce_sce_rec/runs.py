@@ -31,7 +31,7 @@ from .model_files import SavedModel, _ids_as_json, describe, load_model, model_f
 from .recommend import Vocabulary
 from .samples import resolve_device
 from .randomness import stream_seed
-from .training import PRECISIONS, Trainer, TrainingResult, Turn
+from .training import Trainer, TrainingResult, Turn, _check_settings
 
 # %% auto #0
 __all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'GridError', 'run_grid', 'learning_curves']
@@ -60,13 +60,10 @@ class RunConfig:
         set_("loss_options", loss_options(self.loss, self.loss_options))
         for name, kind in dict(seed=int, epochs=int, batch_size=int, eval_every=int, learning_rate=float, weight_decay=float).items():
             set_(name, _number(name, getattr(self, name), kind))
-        for name, least in dict(seed=0, epochs=0, batch_size=1, eval_every=1, weight_decay=0).items():
-            if getattr(self, name) < least: raise SettingError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if self.learning_rate <= 0: raise SettingError(f"learning_rate must be positive, not {self.learning_rate}")
+        _check_settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.eval_every, [self.seed], self.precision)
         try: make_loss(self.loss, **self.loss_options)
         except CeSceRecError: raise
         except ValueError as e: raise SettingError(f"loss {self.loss!r}: {e}") from None
-        check_name("precision", self.precision, PRECISIONS)
         if self.mask_seen != "auto" and not isinstance(self.mask_seen, bool): raise SettingError(f"mask_seen must be 'auto', True or False, not {self.mask_seen!r}")
 
     def __hash__(self): return hash(self.canonical())
@@ -101,13 +98,18 @@ def with_options(self: RunConfig, **settings) -> RunConfig:
     loss |= {k: v for k, v in settings.items() if k in loss and k not in own}
     return replace(self, **plain, backbone_options=backbone, loss_options=loss)
 
+# %% ../nbs/system/14_runs.ipynb #32aa6640
+def _as_file_name(dataset: str) -> str:
+    "The name of a data set, which may be a path, as the beginning of a file's name."
+    return "".join(c if c.isalnum() or c in "._" else "_" for c in dataset).lstrip(".") or "_"
+
 # %% ../nbs/system/14_runs.ipynb #1b6e295a
 @patch
 def run_id(self: RunConfig, data_fingerprint: str) -> str:
     "Name of the run's folder: readable words, then 12 hexadecimal digits over the configuration and the data."
     settings = {k: v for k, v in json.loads(self.canonical()).items() if k != "dataset"}
     digest = hashlib.sha256(f"{json.dumps(settings, sort_keys=True)} {data_fingerprint}".encode()).hexdigest()
-    dataset = "".join(c if c.isalnum() or c in "._" else "_" for c in self.dataset)[:40]
+    dataset = _as_file_name(self.dataset)[:40]
     return f"{dataset}-{self.backbone}-{self.loss}-seed{self.seed}-{digest[:12]}"
 
 # %% ../nbs/system/14_runs.ipynb #3efa4fa5
@@ -327,16 +329,19 @@ def run_together(
 
 def _note_other_ids(store, run_ids, backbone, data):
     "Warn of stored runs whose original ids are not those of these data: the runs are the same, but recommendations would go by the old ids."
-    named = {"item_ids.json": (data.item_ids, data.num_items, "item"), **({"user_ids.json": (data.user_ids, data.num_users, "user")} if takes_users(backbone) else {})}
+    if not run_ids: return
+    kinds = {"item": (data.item_ids, data.num_items), **({"user": (data.user_ids, data.num_users)} if takes_users(backbone) else {})}
+    digests = {kind: _digest_of(_ids(ids, kind), count, kind) for kind, (ids, count) in kinds.items()}
     for run_id in run_ids:
         try: files = json.loads((store.path/run_id/"model.json").read_bytes())["files"]
         except (OSError, ValueError, KeyError, TypeError): continue         # filed before there were such files, or damaged: then reading the run says so
-        for name, (ids, count, kind) in named.items():
-            vocabulary = _ids(ids, kind)
-            text = None if vocabulary is None else _ids_as_json(vocabulary, count, kind)
-            if files.get(name, {}).get("sha256") == (None if text is None else hashlib.sha256(text).hexdigest()): continue
-            warnings.warn(f"the stored run {run_id} is used, whose {kind}s had other original ids when it was trained; recommendations go by those. Delete its folder, or name another store, to file it with the present ones")
-            break
+        other = [f"{kind}s" for kind, digest in digests.items() if files.get(f"{kind}_ids.json", {}).get("sha256") != digest]
+        if other: warnings.warn(f"the stored run {run_id} is used, whose {' and '.join(other)} had other original ids when it was trained; recommendations go by those. Delete its folder, or name another store, to file it with the present ones")
+
+def _digest_of(vocabulary, count, kind):
+    "SHA-256 of a model's file of ids; None where it would have none."
+    text = None if vocabulary is None else _ids_as_json(vocabulary, count, kind)
+    return None if text is None else hashlib.sha256(text).hexdigest()
 
 def _stored(store, run_id):
     "The record of a run, or the error of one that cannot be read: its neighbours can."

@@ -434,10 +434,11 @@ def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
     def work(): self.ranks[name] = member_ranks(self.model, self.data, part, self.masked, members)      # the same tensor every time, once its making is recorded
     self.carry_out(name, work)
     ranks = self.ranks[name].cpu()
-    for e, own in zip(members, ranks):
-        if bool((own < 1).any()): self.failed[e] = self.diverged(e, self.epoch)         # a rank of 0 stands for NaN among the scores
+    broken = (ranks < 1).any(1)                 # a rank of 0 stands for NaN among the scores
+    for e, failed in zip(members, broken.tolist()):
+        if failed: self.failed[e] = self.diverged(e, self.epoch)
     if all(self.failed): raise self.failed[0]
-    return dict(zip(self.alive(), evaluations(ranks[[self.failed[e] is None for e in members]], self.data, part, self.masked)))
+    return dict(zip(self.alive(), evaluations(ranks[~broken], self.data, part, self.masked)))
 
 @patch
 def validate(self: Trainer) -> dict[int, dict[str, float]]:
