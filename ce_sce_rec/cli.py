@@ -5,11 +5,12 @@
 # %% ../nbs/system/17_cli.ipynb #50f322ca
 from __future__ import annotations
 import argparse
+import inspect
 import os
 import sys
 import warnings
 from pathlib import Path
-from .errors import CeSceRecError, DatasetError, SettingError, StoreError
+from .errors import CeSceRecError, DatasetError, SettingError, StoreError, check_name
 
 # %% auto #0
 __all__ = ['build_parser', 'do_list', 'do_run', 'do_train', 'do_grid', 'do_export', 'do_evaluate', 'do_data', 'do_recommend',
@@ -116,7 +117,9 @@ def _add_grid(commands):
     p.add_argument("--datasets", nargs="+", help="only these data sets"); p.add_argument("--backbones", nargs="+", help="only these (p1, p2)"); p.add_argument("--losses", nargs="+", help="only these (p1, p2, budget)")
     p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
     p.add_argument("--epochs", type=int, help="other than the published number")
+    p.add_argument("-p", "--parameter", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"), help="any other argument of the grid, for example -p negatives 10 100 (alpha), -p lengths 20 (sliding)")
     p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
+    p.add_argument("--plan", action="store_true", help="say what would be trained, and train nothing")
     p.add_argument("--known", nargs="?", const="", metavar="DIR", help="leave out the runs that this directory of results has (without DIR: the committed ones)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
     p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
@@ -200,11 +203,12 @@ def do_grid(args) -> None:
     from ce_sce_rec import grids
     if not args.name: return _show_grids(grids)
     if args.known is not None and args.name in ("masking", "budget"): raise SettingError(f"--known is for grids whose runs are known beforehand, not for {args.name}")
+    given = _grid_arguments(args, grids)
     if args.name == "masking": return _masking(args, grids)
-    given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
     cells = grids.grid_cells(args.name, **given)
     grids.check_datasets((c.dataset for c in cells), args.data_dir)
     grids.resolve_device(args.device)       # before anything is made
+    if args.plan: return _plan(args, grids, cells)
     store, seeds = grids.RunStore(args.store), 1 if args.name == "budget" else args.seeds
     if args.known is not None: return _complete(args, grids, cells, store)
     failures = _train(args, grids, cells, store, range(seeds))
@@ -215,6 +219,42 @@ def do_grid(args) -> None:
     found.failures = failures | found.failures
     print(found)
     found.raise_failures()
+
+# %% ../nbs/system/17_cli.ipynb #f82a5c03
+def _grid_arguments(args, grids):
+    "What narrows or changes a grid: its own options, and any argument by -p, with words or numbers as its default has them."
+    given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
+    if args.name == "masking":
+        if named := [*given, *(["parameter"] if args.parameter else []), *(["plan"] if args.plan else [])]: raise SettingError(f"masking evaluates every run of the store: --{named[0]} is for the other grids")
+        return {}
+    known = inspect.signature(grids.GRIDS[check_name("grid", args.name, grids.GRIDS)]).parameters
+    for name, value in _named(args.parameter).items():
+        if name in given: raise SettingError(f"{name} is given twice: by --{name} and by -p {name}")
+        default, words = known[check_name(f"argument of grid {args.name}", name, known)].default, value if isinstance(value, list) else [value]
+        if not isinstance(default, tuple) and len(words) > 1: raise SettingError(f"{name} of grid {args.name} is one number, not {len(words)}")
+        if not isinstance(default, tuple) or not isinstance(default[0], str):
+            for word, number in zip(words, numbers := [_number_or_word(w) for w in words]):
+                if not isinstance(number, (int, float)) or isinstance(number, bool): raise SettingError(f"{name} of grid {args.name} takes numbers, not {word}")
+            words = numbers
+        given[name] = tuple(words) if isinstance(default, tuple) else words[0]
+    return given
+
+def _plan(args, grids, cells):
+    "Say what would be trained, in its order."
+    import pandas as pd
+    tables = [grids.stored_rows(grids.RunStore(args.store, create=False))] if Path(args.store).exists() else []
+    if args.known is not None: tables.append(grids.committed_rows(grids.results_directory(args.known)))
+    rows = pd.concat(tables) if (tables := [t for t in tables if len(t)]) else None
+    together, search = 5 if grids.resolve_device(args.device).type == "cuda" else 1, args.name == "budget"
+    passes = grids.planned_passes(cells, rows, range(1 if search else args.seeds), together)
+    if search and not passes: passes = grids.planned_passes(grids.winners(cells, rows), rows, range(args.seeds), together)
+    if not passes: return print("every run is there: nothing would be trained")
+    spent, runs = 0.0, 0
+    for number, (name, group) in enumerate(passes, 1):
+        hours = sum(map(grids.estimated_seconds, group)) / 3600 if group[0].dataset in grids.ALL_DATASETS else 0.0
+        print(f"{number}: {name}" + f", about {hours:.1f} h with the authors' code" * (hours > 0))
+        spent, runs = spent + hours, runs + len(group)
+    print(f"{runs} run{'s' * (runs != 1)} in {len(passes)} pass{'es' * (len(passes) != 1)}" + f", about {spent:.1f} h with the authors' code" * (spent > 0) + "; the winners of the search follow when it is complete" * (search and bool(grids.planned_passes(cells, rows, range(1)))))
 
 # %% ../nbs/system/17_cli.ipynb #e44d5bde
 def _train(args, grids, cells, store, seeds):

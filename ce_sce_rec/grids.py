@@ -23,7 +23,7 @@ from .files import atomic_write
 from .inference import UserEvidence, read_evidence, write_evidence
 from .losses import LOSSES, loss_options
 from .paper import METRICS, published_results, settings_for
-from .runs import GridError, RunConfig, RunStore, _as_file_name, as_split, run_grid
+from .runs import GridError, RunConfig, RunStore, _as_file_name, _namer, _passes, as_split, run_grid
 from .samples import resolve_device
 
 # %% auto #0
@@ -31,8 +31,8 @@ __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_I
            'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'exact',
            'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'read_runs',
            'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed', 'Collected',
-           'train_cells', 'check_datasets', 'check_seeds', 'collect', 'stored_rows', 'stored_curves', 'export_results',
-           'published_cell', 'masking_rows']
+           'train_cells', 'planned_passes', 'check_datasets', 'check_seeds', 'collect', 'stored_rows', 'stored_curves',
+           'export_results', 'published_cell', 'masking_rows']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -334,6 +334,20 @@ def _damaged(runs, data, store):
         try: (name := c.run_id(data[c.dataset].fingerprint)) in store and store.load(name)
         except StoreError as e: found[c] = (name, f"StoreError: {e}")
     return found
+
+# %% ../nbs/system/15d_grids.ipynb #804b7080
+def planned_passes(
+    cells: Iterable[Cell],
+    rows: pd.DataFrame | None = None,       # the runs that are there
+    seeds: Iterable[int] = range(5),
+    together: int = 5,                      # most runs in one pass: 5 on a GPU, 1 on a CPU
+) -> list[tuple[str, list[RunConfig]]]:
+    "What `train_cells` would train beside these rows, in its order: the name and the runs of each pass."
+    if rows is None: rows = pd.DataFrame(columns=sorted(_RUN_COLUMNS))
+    cells = sorted(trainable(cells), key=estimated_seconds)
+    runs = find_rows(cells, rows, seeds)[1]
+    groups, name = [[runs[i] for i in places] for places in _passes(runs, together)], _namer(cells)
+    return [(name(group), group) for group in groups]
 
 # %% ../nbs/system/15d_grids.ipynb #9d0c4a72
 def check_datasets(
