@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .base import Backbone
 from ..errors import SettingError, check_name
 from ..kernels.triton_filters import FilterBlock, LastOfFilter, NormedEmbedding, filters_fit
+from ..kernels.triton_long_filters import LongFilterBlock
 from ..layers import Dropout, Embedding, LayerNorm, Linear, number_dropouts
 
 # %% auto #0
@@ -77,12 +78,13 @@ class FMLPBlock(nn.Module):
 # %% ../../nbs/system/10d_fmlprec.ipynb #1022c15b
 @patch
 def in_one_kernel(self: FMLPBlock, states: Float[Tensor, "*members rows length width"]) -> Float[Tensor, "*members rows length width"] | None:
-    "The block for all positions by one kernel, or None where that cannot be."
+    "The block for all positions by its kernels, or None where that cannot be."
     first, _, second, dropout = self.feed_forward
     drawn, also = self.dropout.drawn(), dropout.drawn()
     if states.ndim != 4 or self.filter.weight.ndim != 4 or not filters_fit(states, self.filter.length) or drawn is None or also is None or drawn[0] != also[0]: return None
-    return FilterBlock.apply(states, self.filter.weight, self.filter_norm.weight, self.filter_norm.bias, first.weight, first.bias, second.weight, second.bias,
-                             self.norm.weight, self.norm.bias, self.filter_norm.eps, self.norm.eps, drawn[0], drawn[1], also[1])
+    block = FilterBlock if self.filter.length <= 64 else LongFilterBlock
+    return block.apply(states, self.filter.weight, self.filter_norm.weight, self.filter_norm.bias, first.weight, first.bias, second.weight, second.bias,
+                       self.norm.weight, self.norm.bias, self.filter_norm.eps, self.norm.eps, drawn[0], drawn[1], also[1])
 
 @patch
 def last_place(self: FMLPBlock, states: Float[Tensor, "*members rows length width"]) -> tuple[Float[Tensor, "*members rows width"], Float[Tensor, "*members rows width"]]:

@@ -448,7 +448,7 @@ class LastOfFilter(torch.autograd.Function):
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #1496a13b
 def filters_fit(like: Tensor, length: int = 1) -> bool:
-    "Whether the kernels of this chapter can serve a model of `like`'s type, device and width (its last dimension); `filter_block` for rows up to 64 long."
-    if triton is None or like.dtype != torch.float32 or like.shape[-1] > 64 or length > 64 or torch.compiler.is_compiling(): return False
+    "Whether the kernels of this chapter and the next can serve a model of `like`'s type, device and width (its last dimension), with rows so long: up to 64 here, up to 255 there."
+    if triton is None or like.dtype != torch.float32 or like.shape[-1] > 64 or length > 255 or torch.compiler.is_compiling(): return False
     if os.environ.get("TRITON_INTERPRET") == "1": return True
     return like.is_cuda and torch.get_float32_matmul_precision() != "highest" and not torch.is_autocast_enabled("cuda")
