@@ -284,8 +284,9 @@ def _show_grids(grids):
 
 def _masking(args, grids):
     "Evaluate every stored model with seen items masked and kept."
+    from ce_sce_rec.exports import masking_rows
     path, failures = Path(args.to or args.store)/"masking.csv", {}
-    table = grids.masking_rows(grids.RunStore(args.store, create=False), args.data_dir, args.device or "cpu", grids.read_runs(path) if path.exists() else None, failures)
+    table = masking_rows(grids.RunStore(args.store, create=False), args.data_dir, args.device or "cpu", grids.read_runs(path) if path.exists() else None, failures)
     grids.atomic_write(path, table.to_csv(index=False).encode())
     print(f"{path}: {table['run'].nunique() if len(table) else 0} runs")
     if failures: raise grids.RunsFailed(failures)
@@ -293,7 +294,8 @@ def _masking(args, grids):
 # %% ../nbs/system/17_cli.ipynb #fe527ce2
 def do_export(args) -> None:
     "Write rows, curves and users' ranks of a store."
-    from ce_sce_rec.grids import RunsFailed, RunStore, export_results
+    from ce_sce_rec.exports import export_results
+    from ce_sce_rec.grids import RunsFailed, RunStore
     failures, to = {}, args.to or "nbs/results"
     if not args.to and not Path(to).is_dir(): raise SettingError("say with --to where the tables are to go; there is no nbs/results here")
     try: counts = export_results(RunStore(args.store, create=False), to, args.commit, args.runs_at_once, failures)

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field, replace
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable
 import numpy as np
 import pandas as pd
 from .backbones import BACKBONES
 from .datasets import DATASETS, data_directory, load_dataset
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, UnknownNameError, check_name
-from .evaluation import evaluate
 from .files import atomic_write
-from .inference import UserEvidence, read_evidence, write_evidence
+from .inference import UserEvidence, read_evidence
 from .losses import LOSSES, loss_options
 from .paper import METRICS, published_results, settings_for
 from .runs import GridError, RunConfig, RunStore, _as_file_name, _namer, _passes, as_split, run_grid
@@ -28,11 +27,11 @@ from .samples import resolve_device
 
 # %% auto #0
 __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_ITEMS', 'SOURCES', 'Unavailable', 'cell',
-           'trainable', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c', 'nce_curves', 'exact',
-           'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory', 'read_runs',
-           'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed', 'Collected',
-           'train_cells', 'planned_passes', 'check_datasets', 'check_seeds', 'collect', 'stored_rows', 'stored_curves',
-           'export_results', 'published_cell', 'masking_rows']
+           'trainable', 'published_cell', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c',
+           'nce_curves', 'exact', 'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory',
+           'read_runs', 'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed',
+           'Collected', 'train_cells', 'planned_passes', 'check_datasets', 'check_seeds', 'collect', 'stored_rows',
+           'stored_curves']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -60,6 +59,16 @@ def cell(backbone: str, loss: str, dataset: str, like: str | None = None, **sett
 def trainable(cells: Iterable[Cell]) -> list[RunConfig]:
     "The cells that can be trained, each once, in order."
     return list(dict.fromkeys(c for c in cells if isinstance(c, RunConfig)))
+
+# %% ../nbs/system/15d_grids.ipynb #a7eeedb1
+def published_cell(config: RunConfig) -> bool:
+    "Whether these are the settings of a cell that the authors published (the seed aside)."
+    return (config.backbone, config.loss, config.dataset) in _published_names() and config == settings_for(config.backbone, config.loss, config.dataset).with_options(seed=config.seed)
+
+@lru_cache
+def _published_names():
+    "Backbone, loss and data set of every published cell."
+    return set(published_results().query("kind == 'authors'")[["backbone", "loss", "dataset"]].itertuples(index=False, name=None))
 
 # %% ../nbs/system/15d_grids.ipynb #3243af25
 GRIDS: dict[str, Callable[..., list[Cell]]] = {}
@@ -437,93 +446,3 @@ def _committed_curves(rows, results):
     keys, unnamed = ["backbone", "loss", "dataset", "seed"], rows[rows["run"].isna()] if "run" in rows else rows
     old = curves[curves["run"].isna()].merge(unnamed[keys], on=keys)
     return pd.concat([named, old], ignore_index=True) if len(named) and len(old) else (named if len(named) else old)
-
-# %% ../nbs/system/15d_grids.ipynb #7e96b2f8
-def export_results(
-    store: RunStore,
-    directory: str | Path,
-    commit: str = "",                           # the commit that the runs were made with, for the record
-    runs_at_once: int | None = None,            # how many runs shared the device
-    failures: dict[str, str] | None = None,     # see `stored_rows`
-) -> dict[str, int]:
-    "Write rows, curves and users' ranks of all finished runs with a leave-one-out split; returns how many runs went into each table."
-    rows, directory, counts = stored_rows(store, failures), Path(directory), {}
-    rows = rows[rows["split"] == "leave-one-out"] if len(rows) else rows
-    rows = rows.assign(**{k: v for k, v in {"commit": commit, "runs_at_once": runs_at_once}.items() if v})
-    for dataset, part in rows.groupby("dataset"):
-        file = _as_file_name(dataset)
-        part = _of_one_version(part, directory/f"{file}_users.npz", failures)
-        if not len(part): continue
-        published = part["run_id"].map(lambda name: published_cell(store.load(name).config))
-        for name, some in ((file, part[published]), (f"{file}_ablations", part[~published])):
-            if not len(some): continue
-            curves = stored_curves(store, some)
-            if name != file: curves = curves[["backbone", "loss", "dataset", "seed", "run", "epoch", "train_loss", "valid_ndcg@10"]]
-            _merge(directory/f"{name}.csv", some.drop(columns="run_id"), ["run"])
-            _merge(directory/f"{name}_curves.csv", curves, ["run", "epoch"])
-            counts[name] = len(some)
-        write_evidence(directory/f"{file}_users.npz", {r.run: store.load(r.run_id).ranks for r in part[["run", "run_id"]].itertuples()}, part["split_fingerprint"].iloc[0])
-    return counts
-
-def _of_one_version(rows, evidence, failures):
-    "The rows of one version of a data set: the one that the file of ranks is of, else the one with the most runs. Others are noted, or refused if there is nowhere to note them."
-    versions = rows["split_fingerprint"].value_counts(sort=True)
-    kept = read_evidence(evidence).split_fingerprint if evidence.exists() else versions.index[0]
-    for fingerprint, count in versions.drop(kept, errors="ignore").items():
-        names = rows.loc[rows["split_fingerprint"] == fingerprint, "run_id"]
-        for name in names: _left_out(name, StoreError(f"it was made with another version of the data ({fingerprint[:12]}…) than {evidence.name} ({kept[:12]}…); export it into a directory of its own"), failures)
-    return rows[rows["split_fingerprint"] == kept]
-
-# %% ../nbs/system/15d_grids.ipynb #a7eeedb1
-def published_cell(config: RunConfig) -> bool:
-    "Whether these are the settings of a cell that the authors published (the seed aside)."
-    return (config.backbone, config.loss, config.dataset) in _published_names() and config == settings_for(config.backbone, config.loss, config.dataset).with_options(seed=config.seed)
-
-@lru_cache
-def _published_names():
-    "Backbone, loss and data set of every published cell."
-    return set(published_results().query("kind == 'authors'")[["backbone", "loss", "dataset"]].itertuples(index=False, name=None))
-
-# %% ../nbs/system/15d_grids.ipynb #456676e4
-def _merge(path, new, keys):
-    "Put rows into a CSV file; old rows of the same run are replaced, and so is a row from before runs had names."
-    digits = {c: 6 for c in new if c.startswith(("test_", "valid_")) or c == "train_loss"}
-    new = new.round(digits).round({c: 2 for c in new if c.endswith("seconds")})
-    if path.exists():
-        old = read_runs(path)
-        if "run" not in old: old["run"] = np.nan
-        same = ["backbone", "loss", "dataset", "seed"]
-        again = pd.MultiIndex.from_frame(old[same]).isin(pd.MultiIndex.from_frame(new[same]))
-        old = old[~old["run"].isin(new["run"]) & ~(old["run"].isna() & again)]
-        new = pd.concat([old, new], ignore_index=True)
-    new = new.sort_values([k for k in ("dataset", "backbone", "loss", "run", "seed", "epoch") if k in new and k != "run"], kind="stable")
-    atomic_write(path, new.drop_duplicates(keys if new["run"].notna().all() else None, keep="last").to_csv(index=False).encode())
-
-# %% ../nbs/system/15d_grids.ipynb #ed946e9e
-def masking_rows(
-    store: RunStore,
-    data_dir: str | Path | None = None,
-    device: str | None = "cpu",
-    known: pd.DataFrame | None = None,          # rows of an earlier call
-    failures: dict[str, str] | None = None,     # see `stored_rows`
-) -> pd.DataFrame:
-    "For each stored run: metrics with seen items masked and kept, over all targets and over new and repeated ones. Runs in `known` are not evaluated again."
-    done, data, rows = set() if known is None else set(known["run"]), {}, []
-    for r in stored_rows(store, failures).itertuples():
-        if r.run in done or r.split != "leave-one-out": continue
-        if r.dataset not in data: data[r.dataset] = _split_of(r.dataset, data_dir)
-        if data[r.dataset] is None or data[r.dataset].fingerprint != r.split_fingerprint: continue
-        try: model = store.load_model(r.run_id, device)
-        except StoreError as e: _left_out(r.run_id, e, failures); continue
-        for mask in (True, False):
-            result = evaluate(model, data[r.dataset], "test", mask)
-            parts = {"all": {**result.metrics, "targets": len(result.ranks)}, **result.by_repetition(1, 5, 10)}
-            rows += [{"backbone": r.backbone, "loss": r.loss, "dataset": r.dataset, "seed": r.seed, "run": r.run, "masked": mask, "part": part,
-                      "targets": m["targets"], **{f"test_{k}": m.get(k, math.nan) for k in METRICS}} for part, m in parts.items()]
-    new = pd.DataFrame(rows)
-    return new if known is None else pd.concat([known, new], ignore_index=True)
-
-def _split_of(dataset, data_dir):
-    "The split of a data set, or None with a warning if it is not at hand."
-    try: return as_split(load_dataset(dataset, data_dir))
-    except (DatasetError, UnknownNameError) as e: warnings.warn(f"runs on {dataset} are left out: {e}")

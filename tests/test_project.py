@@ -134,7 +134,7 @@ def test_stations_import_only_earlier_ones():
              "losses", "bounds", "datasets.interactions", "datasets.worlds", "datasets.convert", "datasets.tables", "datasets.readers", "datasets.cache", "datasets.fetch", "datasets",
              "samples", "layers", "backbones.base", "backbones.sasrec", "backbones.gru4rec", "backbones.caser", "backbones.fmlprec", "backbones.bert4rec",
              "backbones.sasrec_plus", "backbones", "evaluation", "floors", "external", "audit", "recommend", "model_files", "training", "runs", "paper",
-             "inference", "report", "grids", "claims", "experiments", "cli"]
+             "inference", "report", "grids", "exports", "claims", "experiments", "cli"]
     seen = 0
     for path in (ROOT / "ce_sce_rec").rglob("*.py"):
         name = ".".join(path.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__")

@@ -70,7 +70,8 @@ def sample_power(watts, done):
 
 def export(store, to, commit):
     "Write what is finished."
-    from ce_sce_rec.grids import RunStore, export_results
+    from ce_sce_rec.exports import export_results
+    from ce_sce_rec.grids import RunStore
     if Path(store).exists(): return sum(export_results(RunStore(store, create=False), to, commit, failures={}).values())
     return 0
 
