@@ -239,6 +239,20 @@ def _grid_arguments(args, grids):
         given[name] = tuple(words) if isinstance(default, tuple) else words[0]
     return given
 
+def _durations(grids, rows):
+    "A function that says what some runs took: with the authors' code, and in these rows where they have such runs."
+    known = {}
+    def seconds(run):
+        cell = run.with_options(seed=0)
+        if cell not in known: known[cell] = grids.measured_seconds(cell, rows)
+        return known[cell]
+    def say(runs):
+        theirs = sum(grids.estimated_seconds(c) for c in runs if c.dataset in grids.ALL_DATASETS) / 3600
+        said, ours = f", about {theirs:.1f} h with the authors' code" * (theirs > 0), [s for run in runs if (s := seconds(run)) is not None]
+        if ours: said += f", {sum(ours) / 60:.1f} min of one {rows['device'].mode()[0]} with ours" + f" ({len(ours)} of the {len(runs)} runs were measured)" * (len(ours) < len(runs))
+        return said
+    return say
+
 def _plan(args, grids, cells):
     "Say what would be trained, in its order."
     import pandas as pd
@@ -249,12 +263,11 @@ def _plan(args, grids, cells):
     passes = grids.planned_passes(cells, rows, range(1 if search else args.seeds), together)
     if search and not passes: passes = grids.planned_passes(grids.winners(cells, rows), rows, range(args.seeds), together)
     if not passes: return print("every run is there: nothing would be trained")
-    spent, runs = 0.0, 0
-    for number, (name, group) in enumerate(passes, 1):
-        hours = sum(map(grids.estimated_seconds, group)) / 3600 if group[0].dataset in grids.ALL_DATASETS else 0.0
-        print(f"{number}: {name}" + f", about {hours:.1f} h with the authors' code" * (hours > 0))
-        spent, runs = spent + hours, runs + len(group)
-    print(f"{runs} run{'s' * (runs != 1)} in {len(passes)} pass{'es' * (len(passes) != 1)}" + f", about {spent:.1f} h with the authors' code" * (spent > 0) + "; the winners of the search follow when it is complete" * (search and bool(grids.planned_passes(cells, rows, range(1)))))
+    try: took = _durations(grids, grids.committed_rows())
+    except CeSceRecError: took = _durations(grids, pd.DataFrame(columns=["seed"]))      # installed without them
+    for number, (name, group) in enumerate(passes, 1): print(f"{number}: {name}{took(group)}")
+    runs = [run for _, group in passes for run in group]
+    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {len(passes)} pass{'es' * (len(passes) != 1)}{took(runs)}" + "; the winners of the search follow when it is complete" * (search and bool(grids.planned_passes(cells, rows, range(1)))))
 
 # %% ../nbs/system/17_cli.ipynb #e44d5bde
 def _train(args, grids, cells, store, seeds):

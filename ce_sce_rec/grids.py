@@ -30,8 +30,8 @@ __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_I
            'trainable', 'published_cell', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c',
            'nce_curves', 'exact', 'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory',
            'read_runs', 'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed',
-           'Collected', 'train_cells', 'planned_passes', 'check_datasets', 'check_seeds', 'collect', 'stored_rows',
-           'stored_curves']
+           'Collected', 'train_cells', 'planned_passes', 'measured_seconds', 'check_datasets', 'check_seeds', 'collect',
+           'stored_rows', 'stored_curves']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -357,6 +357,12 @@ def planned_passes(
     runs = find_rows(cells, rows, seeds)[1]
     groups, name = [[runs[i] for i in places] for places in _passes(runs, together)], _namer(cells)
     return [(name(group), group) for group in groups]
+
+# %% ../nbs/system/15d_grids.ipynb #2be8249c
+def measured_seconds(config: RunConfig, rows: pd.DataFrame) -> float | None:
+    "The seconds of one GPU that these rows say for a run of this cell, on the average; None if they have none."
+    found = find_rows([config], rows, rows["seed"].unique())[0]
+    return float((found["seconds"] / found["members"] / found["runs_at_once"]).mean()) if len(found) else None
 
 # %% ../nbs/system/15d_grids.ipynb #9d0c4a72
 def check_datasets(
