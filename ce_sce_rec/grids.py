@@ -184,10 +184,10 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
 def find_rows(cells: Iterable[Cell], rows: pd.DataFrame, seeds: Iterable[int] = range(5)) -> tuple[pd.DataFrame, list[RunConfig]]:
     "The rows of these cells and seeds, in the cells' order, and the runs that have no row. Of equal runs one of the wanted precision counts, else the last."
     seeds, found, missing = list(seeds), [], []
-    by_names = dict(list(rows.groupby(["backbone", "loss", "dataset"]))) if len(rows) else {}
+    by_names = rows.groupby(["backbone", "loss", "dataset"]).indices if len(rows) else {}
     for c in trainable(cells):
-        part = by_names.get((c.backbone, c.loss, c.dataset))
-        part = _preferred(c, part[_agrees(c, part)]) if part is not None else rows[:0]
+        part = rows.iloc[by_names.get((c.backbone, c.loss, c.dataset), [])]
+        part = _preferred(c, part[_agrees(c, part)]) if len(part) else rows[:0]
         part = part[part["seed"].isin(seeds)].sort_values("seed")
         found.append(part)
         missing += [c.with_options(seed=s) for s in seeds if s not in set(part["seed"])]
