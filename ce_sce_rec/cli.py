@@ -261,13 +261,14 @@ def _plan(args, grids, cells):
     rows = pd.concat(tables) if (tables := [t for t in tables if len(t)]) else None
     together, search = 5 if grids.resolve_device(args.device).type == "cuda" else 1, args.name == "budget"
     passes = grids.planned_passes(cells, rows, range(1 if search else args.seeds), together)
+    searching = search and bool(passes)
     if search and not passes: passes = grids.planned_passes(grids.winners(cells, rows), rows, range(args.seeds), together)
     if not passes: return print("every run is there: nothing would be trained")
     try: took = _durations(grids, grids.committed_rows())
     except CeSceRecError: took = _durations(grids, pd.DataFrame(columns=["seed"]))      # installed without them
     for number, (name, group) in enumerate(passes, 1): print(f"{number}: {name}{took(group)}")
     runs = [run for _, group in passes for run in group]
-    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {len(passes)} pass{'es' * (len(passes) != 1)}{took(runs)}" + "; the winners of the search follow when it is complete" * (search and bool(grids.planned_passes(cells, rows, range(1)))))
+    print(f"{len(runs)} run{'s' * (len(runs) != 1)} in {len(passes)} pass{'es' * (len(passes) != 1)}{took(runs)}" + "; the winners of the search follow when it is complete" * searching)
 
 # %% ../nbs/system/17_cli.ipynb #e44d5bde
 def _train(args, grids, cells, store, seeds):
