@@ -40,19 +40,21 @@ def launch_dropout(x, p, key, block=1024, warps=4):
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #6f5f8c65
 @jit
-def _add_parts_kernel(parts, out, count, size, PARTS: tl.constexpr, BLOCK: tl.constexpr):
-    part, place = tl.arange(0, PARTS), tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    total = tl.zeros((PARTS, BLOCK), dtype=tl.float32)
-    for start in span(0, count, PARTS):
-        total += tl.load(parts + (start + part).to(tl.int64)[:, None] * size + place[None, :], mask=(start + part < count)[:, None] & (place < size)[None, :], other=0.0)
-    tl.store(out + place, tl.sum(total, axis=0), mask=place < size)
+def _add_parts_kernel(parts, out, count, size, each, PARTS: tl.constexpr, BLOCK: tl.constexpr):
+    group, part, place = tl.program_id(1), tl.arange(0, PARTS), tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    total, end = tl.zeros((PARTS, BLOCK), dtype=tl.float32), tl.minimum(group * each + each, count)
+    for start in span(group * each, end, PARTS):
+        total += tl.load(parts + (start + part).to(tl.int64)[:, None] * size + place[None, :], mask=(start + part < end)[:, None] & (place < size)[None, :], other=0.0)
+    tl.store(out + group.to(tl.int64) * size + place, tl.sum(total, axis=0), mask=place < size)
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #740307b4
 def add_parts(parts, block=64):
     "The sum over the first dimension of a contiguous float32 tensor, in an order that depends on the number of parts alone."
-    out, size, at_once = parts.new_empty(parts.shape[1:]), parts[0].numel(), 16 if len(parts) <= 128 else 64
-    with torch.cuda.device_of(parts): _add_parts_kernel[(triton.cdiv(size, block),)](parts, out, len(parts), size, PARTS=at_once, BLOCK=block, num_warps=4)
-    return out
+    count, size, at_once = len(parts), parts[0].numel(), 16 if len(parts) <= 128 else 64
+    each = count if count <= 512 else 64
+    out = parts.new_empty(triton.cdiv(count, each), *parts.shape[1:])
+    with torch.cuda.device_of(parts): _add_parts_kernel[(triton.cdiv(size, block), len(out))](parts, out, count, size, each, PARTS=at_once, BLOCK=block, num_warps=4)
+    return out[0] if len(out) == 1 else add_parts(out, block)
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #71e9b530
 @jit

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from .gather import _sum_rows
-from .triton_blocks import _dropout_factor, add_parts, jit, span
+from .triton_blocks import _dropout_factor, _shared_memory, add_parts, jit, span
 try:
     import triton
     from triton import language as tl
@@ -120,6 +120,30 @@ def _quarters(w1, w2, d, WIDTH: tl.constexpr, HALF: tl.constexpr):
             _operand(tl.load(second, mask=square, other=0.0), HALF), _operand(tl.load(second + WIDTH, mask=square, other=0.0), HALF),
             _operand(tl.load(second + 2 * WIDTH, mask=square, other=0.0), HALF), _operand(tl.load(second + 3 * WIDTH, mask=square, other=0.0), HALF))
 
+@jit
+def _feed_forward(states, quarters, bias1, bias2, there, WIDTH: tl.constexpr, HALF: tl.constexpr):
+    "The feed-forward part of some rows."
+    first0, first1, first2, first3, second0, second1, second2, second3 = quarters
+    factor = _operand(states, HALF)
+    total = _quarter(factor, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
+    total += _quarter(factor, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
+    total += _quarter(factor, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
+    total += _quarter(factor, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
+    total += tl.load(bias2, mask=there, other=0.0)[None, :]
+    return total
+
+@jit
+def _dropped_and_normed(total, states, key, number, normal_to, inverse_to, cell, present, d, eps, threshold, scale, WIDTH: tl.constexpr, BD: tl.constexpr, ROWS: tl.constexpr, DROP: tl.constexpr):
+    "Dropout, residual and norm of some rows, whose numbers choose the mask; what the way back needs is stored."
+    if DROP: total *= _dropout_factor(tl.load(key), number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
+    normal, inverse = _normalise(total + states, d, eps, WIDTH)
+    tl.store(normal_to, normal.to(normal_to.dtype.element_ty), mask=cell)
+    tl.store(inverse_to, inverse, mask=present)
+    return normal
+
+@jit
+def _scaled_and_shifted(normal, gamma, beta, there): return normal * tl.load(gamma, mask=there, other=0.0)[None, :] + tl.load(beta, mask=there, other=0.0)[None, :]
+
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #cf59a333
 @jit
 def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table, key1, key2, out, normal1, normal2, inverse1, inverse2,
@@ -130,9 +154,7 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
     there, known = d < WIDTH, (f < FREQUENCIES)[:, None] & (d < WIDTH)[None, :]
     to_re, to_im, back_re, back_im = _fourier(table, t, f, BL, BF, HALF)
     of_filter = weight + member * 2 * FREQUENCIES * WIDTH + f[:, None] * WIDTH + d[None, :]
-    vector = member * WIDTH + d
-    first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
-    bias1 = b1 + member * 4 * WIDTH + d
+    vector, quarters = member * WIDTH + d, _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
@@ -142,23 +164,11 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
         filter_re, filter_im = tl.load(of_filter, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH, mask=known, other=0.0)
         total = _product(back_re, _operand(re * filter_re - im * filter_im, HALF), HALF)
         total += _product(back_im, _operand(re * filter_im + im * filter_re, HALF), HALF)
-        if DROP: total *= _dropout_factor(tl.load(key1 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
-        normal, inverse = _normalise(total + states, d, eps1, WIDTH)
-        tl.store(normal1 + at * WIDTH + place, normal.to(normal1.dtype.element_ty), mask=cell)
-        tl.store(inverse1 + at + t, inverse, mask=t < LENGTH)
-        states = normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :]
-        factor = _operand(states, HALF)
-        total = _quarter(factor, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
-        total += tl.load(b2 + vector, mask=there, other=0.0)[None, :]
-        if DROP: total *= _dropout_factor(tl.load(key2 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
-        normal, inverse = _normalise(total + states, d, eps2, WIDTH)
-        tl.store(normal2 + at * WIDTH + place, normal.to(normal2.dtype.element_ty), mask=cell)
-        tl.store(inverse2 + at + t, inverse, mask=t < LENGTH)
-        states = normal * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :] + tl.load(beta2 + vector, mask=there, other=0.0)[None, :]
-        tl.store(out + at * WIDTH + place, states, mask=cell)
+        normal = _dropped_and_normed(total, states, key1 + member, row * LENGTH + t, normal1 + at * WIDTH + place, inverse1 + at + t, cell, t < LENGTH, d, eps1, threshold, scale, WIDTH, BD, BL, DROP)
+        states = _scaled_and_shifted(normal, gamma1 + vector, beta1 + vector, there)
+        total = _feed_forward(states, quarters, b1 + member * 4 * WIDTH + d, b2 + vector, there, WIDTH, HALF)
+        normal = _dropped_and_normed(total, states, key2 + member, row * LENGTH + t, normal2 + at * WIDTH + place, inverse2 + at + t, cell, t < LENGTH, d, eps2, threshold, scale, WIDTH, BD, BL, DROP)
+        tl.store(out + at * WIDTH + place, _scaled_and_shifted(normal, gamma2 + vector, beta2 + vector, there), mask=cell)
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #e266932d
 @jit
@@ -180,6 +190,36 @@ def _filter_back(factor, to_x, x, to_re, to_im, back_re, back_im, filter_re, fil
 @jit
 def _column_sums(ones, x, HALF: tl.constexpr): return _product(ones, _operand(x, HALF), HALF)
 
+@jit
+def _back_to_first_norm(gradient, normal1, normal2, inverse1, inverse2, gamma1, beta1, gamma2, quarters, bias1, key, number, outside, lift_to, sums, members, cell, kept, present, there, once,
+                        threshold, scale, WIDTH: tl.constexpr, BD: tl.constexpr, ROWS: tl.constexpr, DROP: tl.constexpr, HALF: tl.constexpr):
+    "The gradient of what the first norm of some rows took, lifted by a power of two, and that power's inverse. All that is read or stored is given by its addresses; `sums` are those of five vectors."
+    first0, first1, first2, first3, second0, second1, second2, second3 = quarters
+    ones = _operand(tl.zeros((16, ROWS), tl.float32) + 1.0, HALF)
+    up = tl.load(gradient, mask=cell, other=0.0)
+    lift = 1.0
+    if HALF: lift = _power_of_two(tl.max(tl.max(tl.abs(up), axis=1), axis=0))
+    up, low = up * lift, 1.0 / lift
+    normal = tl.load(normal2, mask=cell, other=0.0).to(tl.float32)
+    tl.store(sums, _column_sums(ones, up * normal, HALF) * low, mask=once)
+    tl.store(sums + members * WIDTH, _column_sums(ones, up, HALF) * low, mask=once)
+    total = _unnormalise(up * tl.load(gamma2, mask=there, other=0.0)[None, :], normal, tl.load(inverse2, mask=present, other=0.0), WIDTH)
+    delta = total
+    if DROP: delta *= _dropout_factor(tl.load(key), number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
+    tl.store(sums + 2 * members * WIDTH, _column_sums(ones, delta, HALF) * low, mask=once)
+    delta = _operand(delta, HALF)
+    tl.store(outside, delta, mask=kept)
+    tl.store(lift_to, low)
+    normal = tl.load(normal1, mask=cell, other=0.0).to(tl.float32)
+    factor = _operand(_scaled_and_shifted(normal, gamma1, beta1, there), HALF)
+    total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
+    total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
+    total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
+    total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
+    tl.store(sums + 3 * members * WIDTH, _column_sums(ones, total * normal, HALF) * low, mask=once)
+    tl.store(sums + 4 * members * WIDTH, _column_sums(ones, total, HALF) * low, mask=once)
+    return _unnormalise(total * tl.load(gamma1, mask=there, other=0.0)[None, :], normal, tl.load(inverse1, mask=present, other=0.0), WIDTH), low
+
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #3b841d28
 @jit
 def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma2, table, key1, key2, normal1, normal2, inverse1, inverse2,
@@ -190,38 +230,17 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
     there, known = d < WIDTH, (f < FREQUENCIES)[:, None] & (d < WIDTH)[None, :]
     to_re, to_im, back_re, back_im = _fourier(table, t, f, BL, BF, HALF)
     of_filter, cells = weight + member * 2 * FREQUENCIES * WIDTH, f[:, None] * WIDTH + d[None, :]
-    vector = member * WIDTH + d
-    first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
-    bias1 = b1 + member * 4 * WIDTH + d
+    vector, quarters = member * WIDTH + d, _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
     sum_re, sum_im = tl.zeros((BF, BD), tl.float32), tl.zeros((BF, BD), tl.float32)
     sixteen = tl.arange(0, 16)[:, None]
-    ones, once = _operand(tl.zeros((16, BL), tl.float32) + 1.0, HALF), (sixteen == 0) & there[None, :]
     for row in span(part, rows, PARTS):
-        at, sums = (member * rows + row) * LENGTH, to_vectors + (row * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :]
-        up = tl.load(gradient + at * WIDTH + place, mask=cell, other=0.0)
-        lift = 1.0
-        if HALF: lift = _power_of_two(tl.max(tl.max(tl.abs(up), axis=1), axis=0))
-        up, low = up * lift, 1.0 / lift
-        normal = tl.load(normal2 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32)
-        tl.store(sums, _column_sums(ones, up * normal, HALF) * low, mask=once)
-        tl.store(sums + members * WIDTH, _column_sums(ones, up, HALF) * low, mask=once)
-        total = _unnormalise(up * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse2 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
-        delta = total
-        if DROP: delta *= _dropout_factor(tl.load(key2 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
-        tl.store(sums + 2 * members * WIDTH, _column_sums(ones, delta, HALF) * low, mask=once)
-        delta = _operand(delta, HALF)
-        tl.store(outside + at * WIDTH + place, delta, mask=cell)
-        tl.store(lifts + member * rows + row, low)
-        normal = tl.load(normal1 + at * WIDTH + place, mask=cell, other=0.0).to(tl.float32)
-        factor = _operand(normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :], HALF)
-        total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
-        tl.store(sums + 3 * members * WIDTH, _column_sums(ones, total * normal, HALF) * low, mask=once)
-        tl.store(sums + 4 * members * WIDTH, _column_sums(ones, total, HALF) * low, mask=once)
-        total = _unnormalise(total * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse1 + at + t, mask=t < LENGTH, other=0.0), WIDTH)
+        at = (member * rows + row) * LENGTH
+        whole = at * WIDTH + place
+        total, low = _back_to_first_norm(gradient + whole, normal1 + whole, normal2 + whole, inverse1 + at + t, inverse2 + at + t, gamma1 + vector, beta1 + vector, gamma2 + vector, quarters,
+                                         b1 + member * 4 * WIDTH + d, key2 + member, row * LENGTH + t, outside + whole, lifts + member * rows + row,
+                                         to_vectors + (row * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :], members, cell, cell, t < LENGTH, there, (sixteen == 0) & there[None, :],
+                                         threshold, scale, WIDTH, BD, BL, DROP, HALF)
         delta = total
         if DROP: delta *= _dropout_factor(tl.load(key1 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         states = _operand(tl.load(x + at * WIDTH + place, mask=cell, other=0.0), HALF)
@@ -451,4 +470,5 @@ def filters_fit(like: Tensor, length: int = 1) -> bool:
     "Whether the kernels of this chapter and the next can serve a model of `like`'s type, device and width (its last dimension), with rows so long: up to 64 here, up to 255 there."
     if triton is None or like.dtype != torch.float32 or like.shape[-1] > 64 or length > 255 or torch.compiler.is_compiling(): return False
     if os.environ.get("TRITON_INTERPRET") == "1": return True
-    return like.is_cuda and torch.get_float32_matmul_precision() != "highest" and not torch.is_autocast_enabled("cuda")
+    if not like.is_cuda or torch.get_float32_matmul_precision() == "highest" or torch.is_autocast_enabled("cuda"): return False
+    return _shared_memory(like.device.index) >= 164_000     # bytes that a program needs for rows of 64 places; 139,000 for 50

@@ -14,9 +14,9 @@ try:
     from triton import language as tl
 except ImportError:
     triton = tl = None
-from .triton_blocks import _dropout_factor, add_parts, jit, span
-from .triton_filters import (_block_weights_kernel, _column_sums, _normalise, _operand, _power_of_two, _product, _quarter, _quarter_back, _quarters,
-                                               _unnormalise, padded_size, programs_each)
+from .triton_blocks import _dropout_factor, _shared_memory, add_parts, jit, span
+from .triton_filters import (_back_to_first_norm, _block_weights_kernel, _dropped_and_normed, _feed_forward, _operand, _power_of_two, _product, _quarters,
+                                               _scaled_and_shifted, padded_size, programs_each)
 
 # %% auto #0
 __all__ = ['LongFilterBlock']
@@ -57,14 +57,6 @@ def _filter_weights(weight, f, d, known, FREQUENCIES: tl.constexpr, WIDTH: tl.co
     return tl.load(at, mask=known, other=0.0), tl.load(at + FREQUENCIES * WIDTH, mask=known, other=0.0)
 
 @jit
-def _dropped_and_normed(total, states, key, start, place, there, d, normal1, inverse1, at, eps, threshold, scale, WIDTH: tl.constexpr, BD: tl.constexpr, BL: tl.constexpr, DROP: tl.constexpr):
-    "Dropout, residual and norm of one tile; `start` numbers the row's first place for the mask, `at` says where its results go."
-    if DROP: total *= _dropout_factor(tl.load(key), (start + place).to(tl.int64), threshold, scale, WIDTH, BD, BL)
-    normal, inverse = _normalise(total + states, d, eps, WIDTH)
-    tl.store(normal1 + (at + place)[:, None] * WIDTH + d[None, :], normal.to(normal1.dtype.element_ty), mask=there[:, None] & (d < WIDTH)[None, :])
-    tl.store(inverse1 + at + place, inverse, mask=there)
-
-@jit
 def _filter_kernel(x, weight, table, key1, normal1, inverse1, rows, room, eps, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
                    FREQUENCIES: tl.constexpr, PARTS: tl.constexpr, DROP: tl.constexpr, HALF: tl.constexpr):
     part, member = tl.program_id(0), tl.program_id(1).to(tl.int64)
@@ -81,8 +73,10 @@ def _filter_kernel(x, weight, table, key1, normal1, inverse1, rows, room, eps, t
         even = _product(cosine, _operand((re * filter_re + im * filter_im) * twice, HALF), HALF)
         odd = _product(sine, _operand((im * filter_re - re * filter_im) * twice, HALF), HALF)
         at = member * room + row * LENGTH
-        _dropped_and_normed(even + odd, front, key1 + member, row * LENGTH, j, in_front, d, normal1, inverse1, at, eps, threshold, scale, WIDTH, BD, BL, DROP)
-        _dropped_and_normed(even - odd, back, key1 + member, row * LENGTH, LENGTH - j, in_back, d, normal1, inverse1, at, eps, threshold, scale, WIDTH, BD, BL, DROP)
+        _dropped_and_normed(even + odd, front, key1 + member, row * LENGTH + j, normal1 + (at + j)[:, None] * WIDTH + d[None, :], inverse1 + at + j, front_cell, in_front, d,
+                            eps, threshold, scale, WIDTH, BD, BL, DROP)
+        _dropped_and_normed(even - odd, back, key1 + member, row * LENGTH + LENGTH - j, normal1 + (at + LENGTH - j)[:, None] * WIDTH + d[None, :], inverse1 + at + LENGTH - j, back_cell, in_back, d,
+                            eps, threshold, scale, WIDTH, BD, BL, DROP)
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #4c68d270
 @jit
@@ -91,25 +85,15 @@ def _feed_kernel(normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, ou
     part, member = tl.program_id(0), tl.program_id(1).to(tl.int64)
     t, d = tl.arange(0, BT), tl.arange(0, BD)
     there, vector = d < WIDTH, member * WIDTH + d
-    first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
-    bias1 = b1 + member * 4 * WIDTH + d
+    quarters = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     for tile in span(part, room // BT, PARTS):
         place = tile * BT + t
         cell, at = (place < places)[:, None] & there[None, :], place[:, None] * WIDTH + d[None, :]
         stored = member * room * WIDTH + at
-        states = tl.load(normal1 + stored, mask=cell, other=0.0).to(tl.float32) * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :]
-        factor = _operand(states, HALF)
-        total = _quarter(factor, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter(factor, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
-        total += tl.load(b2 + vector, mask=there, other=0.0)[None, :]
-        if DROP: total *= _dropout_factor(tl.load(key2 + member), place.to(tl.int64), threshold, scale, WIDTH, BD, BT)
-        normal, inverse = _normalise(total + states, d, eps, WIDTH)
-        tl.store(normal2 + stored, normal.to(normal2.dtype.element_ty), mask=cell)
-        tl.store(inverse2 + member * room + place, inverse, mask=place < places)
-        states = normal * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :] + tl.load(beta2 + vector, mask=there, other=0.0)[None, :]
-        tl.store(out + member * places * WIDTH + at, states, mask=cell)
+        states = _scaled_and_shifted(tl.load(normal1 + stored, mask=cell, other=0.0).to(tl.float32), gamma1 + vector, beta1 + vector, there)
+        total = _feed_forward(states, quarters, b1 + member * 4 * WIDTH + d, b2 + vector, there, WIDTH, HALF)
+        normal = _dropped_and_normed(total, states, key2 + member, place, normal2 + stored, inverse2 + member * room + place, cell, place < places, d, eps, threshold, scale, WIDTH, BD, BT, DROP)
+        tl.store(out + member * places * WIDTH + at, _scaled_and_shifted(normal, gamma2 + vector, beta2 + vector, there), mask=cell)
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #3141ad83
 @jit
@@ -117,37 +101,17 @@ def _feed_backward_kernel(gradient, normal1, normal2, inverse1, inverse2, w1, b1
                           WIDTH: tl.constexpr, BT: tl.constexpr, BD: tl.constexpr, PARTS: tl.constexpr, DROP: tl.constexpr, HALF: tl.constexpr):
     part, member, members = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.num_programs(1)
     t, d = tl.arange(0, BT), tl.arange(0, BD)
-    there, vector = d < WIDTH, member * WIDTH + d
-    first0, first1, first2, first3, second0, second1, second2, second3 = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
-    bias1, sixteen = b1 + member * 4 * WIDTH + d, tl.arange(0, 16)[:, None]
-    ones, once = _operand(tl.zeros((16, BT), tl.float32) + 1.0, HALF), (sixteen == 0) & there[None, :]
+    there, vector, sixteen = d < WIDTH, member * WIDTH + d, tl.arange(0, 16)[:, None]
+    quarters = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     for tile in span(part, room // BT, PARTS):
         place = tile * BT + t
         cell, at = (place < places)[:, None] & there[None, :], place[:, None] * WIDTH + d[None, :]
-        stored, sums = member * room * WIDTH + at, to_vectors + (tile * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :]
-        up = tl.load(gradient + member * places * WIDTH + at, mask=cell, other=0.0)
-        lift = 1.0
-        if HALF: lift = _power_of_two(tl.max(tl.max(tl.abs(up), axis=1), axis=0))
-        up, low = up * lift, 1.0 / lift
-        normal = tl.load(normal2 + stored, mask=cell, other=0.0).to(tl.float32)
-        tl.store(sums, _column_sums(ones, up * normal, HALF) * low, mask=once)
-        tl.store(sums + members * WIDTH, _column_sums(ones, up, HALF) * low, mask=once)
-        total = _unnormalise(up * tl.load(gamma2 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse2 + member * room + place, mask=place < places, other=0.0), WIDTH)
-        delta = total
-        if DROP: delta *= _dropout_factor(tl.load(key2 + member), place.to(tl.int64), threshold, scale, WIDTH, BD, BT)
-        tl.store(sums + 2 * members * WIDTH, _column_sums(ones, delta, HALF) * low, mask=once)
-        delta = _operand(delta, HALF)
-        tl.store(outside + stored, delta, mask=there[None, :])        # zeros for the places that fill up the last tile
-        tl.store(lifts + member * (room // BT) + tile, low)
-        normal = tl.load(normal1 + stored, mask=cell, other=0.0).to(tl.float32)
-        factor = _operand(normal * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :] + tl.load(beta1 + vector, mask=there, other=0.0)[None, :], HALF)
-        total += _quarter_back(factor, delta, first0, second0, tl.load(bias1, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first1, second1, tl.load(bias1 + WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first2, second2, tl.load(bias1 + 2 * WIDTH, mask=there, other=0.0), HALF)
-        total += _quarter_back(factor, delta, first3, second3, tl.load(bias1 + 3 * WIDTH, mask=there, other=0.0), HALF)
-        tl.store(sums + 3 * members * WIDTH, _column_sums(ones, total * normal, HALF) * low, mask=once)
-        tl.store(sums + 4 * members * WIDTH, _column_sums(ones, total, HALF) * low, mask=once)
-        total = _unnormalise(total * tl.load(gamma1 + vector, mask=there, other=0.0)[None, :], normal, tl.load(inverse1 + member * room + place, mask=place < places, other=0.0), WIDTH)
+        stored, one = member * room * WIDTH + at, member * room + place
+        kept = there[None, :]           # zeros for the places that fill up the last tile
+        total, low = _back_to_first_norm(gradient + member * places * WIDTH + at, normal1 + stored, normal2 + stored, inverse1 + one, inverse2 + one, gamma1 + vector, beta1 + vector, gamma2 + vector,
+                                         quarters, b1 + member * 4 * WIDTH + d, key2 + member, place, outside + stored, lifts + member * (room // BT) + tile,
+                                         to_vectors + (tile * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :], members, cell, kept, place < places, there, (sixteen == 0) & there[None, :],
+                                         threshold, scale, WIDTH, BD, BT, DROP, HALF)
         tl.store(through + member * places * WIDTH + at, total * low, mask=cell)
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #7f60adc4
@@ -191,7 +155,8 @@ def _filter_backward_kernel(through, x, weight, table, key1, to_x, to_filter, ro
 class LongFilterBlock(torch.autograd.Function):
     "One block of FMLP-Rec on float32 tensors with members, for rows of up to 255 places; checked by the caller (`filters_fit`)."
     tile = 64                                       # places of the feed-forward part at a time
-    of_rows, of_places, of_weights = dict(num_warps=8, num_stages=1), dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=3)
+    of_rows, of_places, of_weights = dict(num_warps=8, num_stages=1), dict(num_warps=4, num_stages=2), dict(num_warps=4, num_stages=3)
+    rows_back, places_back = dict(num_warps=8), dict(num_warps=4, num_stages=1)
 
     @staticmethod
     def forward(ctx, x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2, eps1, eps2, p, key1, key2):
@@ -207,14 +172,15 @@ class LongFilterBlock(torch.autograd.Function):
         drop = dict(threshold=round(p * 2**32), scale=1 / (1 - p), DROP=p > 0)
         ctx.row = dict(**common, **drop, LENGTH=length, BL=padded_size(length // 2 + 1), FREQUENCIES=length // 2 + 1, **LongFilterBlock.of_rows)
         split = 2 if width > 32 and width % 2 == 0 else 1
-        ctx.back = {**ctx.row, "BD": padded_size(width // split), "SPLIT": split, "PARTS": programs_each(x, split * members, rows)}
+        ctx.back = {**ctx.row, "BD": padded_size(width // split), "SPLIT": split, "PARTS": programs_each(x, 2 * split * members, rows), **LongFilterBlock.rows_back,
+                    "num_stages": 2 if x.is_cuda and _shared_memory(x.device.index) >= 181_000 else 1}
         ctx.row["PARTS"] = programs_each(x, 2 * members, rows)
-        ctx.place = dict(**common, **drop, BT=LongFilterBlock.tile, PARTS=programs_each(x, members, tiles), **LongFilterBlock.of_places)
+        ctx.place = dict(**common, **drop, BT=LongFilterBlock.tile, PARTS=programs_each(x, members, tiles))
         ctx.weights, ctx.sizes = dict(**common, LENGTH=LongFilterBlock.tile, BL=LongFilterBlock.tile, **LongFilterBlock.of_weights), (places, room, tiles)
         table = _half_table(length, ctx.row["BL"], x.device)
         with torch.cuda.device_of(x):
             _filter_kernel[(ctx.row["PARTS"], members)](x, weight, table, key1, normal1, inverse1, rows, room, eps1, **ctx.row)
-            _feed_kernel[(ctx.place["PARTS"], members)](normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, out, normal2, inverse2, places, room, eps2, **ctx.place)
+            _feed_kernel[(ctx.place["PARTS"], members)](normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, out, normal2, inverse2, places, room, eps2, **ctx.place, **LongFilterBlock.of_places)
         ctx.save_for_backward(x, weight, gamma1, beta1, w1, b1, w2, gamma2, key1, key2, table, normal1, normal2, inverse1, inverse2)
         return out
 
@@ -228,7 +194,7 @@ class LongFilterBlock(torch.autograd.Function):
         weight_sums = x.new_empty(programs_each(x, 4 * members, tiles), w1.numel() + w2.numel() + b1.numel())
         with torch.cuda.device_of(x):
             _feed_backward_kernel[(ctx.place["PARTS"], members)](gradient.contiguous(), normal1, normal2, inverse1, inverse2, w1, b1, w2, gamma1, beta1, gamma2, key2, through, outside, lifts,
-                                                                 to_vectors, places, room, **ctx.place)
+                                                                 to_vectors, places, room, **ctx.place, **LongFilterBlock.places_back)
             _filter_backward_kernel[(ctx.back["PARTS"], ctx.back["SPLIT"], members)](through, x, weight, table, key1, to_x, to_filter, rows, **ctx.back)
             _block_weights_kernel[(len(weight_sums), 4, members)](normal1, outside, lifts, w1, b1, w2, gamma1, beta1, weight_sums, weight_sums.shape[1], tiles, PARTS=len(weight_sums), **ctx.weights)
         of_gamma2, of_beta2, of_b2, of_gamma1, of_beta1 = add_parts(to_vectors)
