@@ -119,6 +119,7 @@ def _add_grid(commands):
     p.add_argument("--epochs", type=int, help="other than the published number")
     p.add_argument("-p", "--parameter", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"), help="any other argument of the grid, for example -p negatives 10 100 (alpha), -p lengths 20 (sliding)")
     p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
+    p.add_argument("--first-seed", type=int, default=0, help="leave out the seeds below this one: several GPUs can share the seeds of one pass (default: 0)")
     p.add_argument("--plan", action="store_true", help="say what would be trained, and train nothing")
     p.add_argument("--known", nargs="?", const="", metavar="DIR", help="leave out the runs that this directory of results has (without DIR: the committed ones)")
     p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
@@ -203,24 +204,30 @@ def do_grid(args) -> None:
     from ce_sce_rec import grids
     if not args.name: return _show_grids(grids)
     if args.known is not None and args.name in ("masking", "budget"): raise SettingError(f"--known is for grids whose runs are known beforehand, not for {args.name}")
-    given = _grid_arguments(args, grids)
+    given, seeds = _grid_arguments(args, grids), _grid_seeds(args)
     if args.name == "masking": return _masking(args, grids)
     cells = grids.grid_cells(args.name, **given)
     grids.check_datasets((c.dataset for c in cells), args.data_dir)
     grids.resolve_device(args.device)       # before anything is made
-    if args.plan: return _plan(args, grids, cells)
-    store, seeds = grids.RunStore(args.store), 1 if args.name == "budget" else args.seeds
-    if args.known is not None: return _complete(args, grids, cells, store)
-    failures = _train(args, grids, cells, store, range(seeds))
+    if args.plan: return _plan(args, grids, cells, seeds)
+    store = grids.RunStore(args.store)
+    if args.known is not None: return _complete(args, grids, cells, store, seeds)
+    failures = _train(args, grids, cells, store, range(1) if args.name == "budget" else seeds)
     if args.name == "budget":       # the winners of complete searches run with all seeds
         cells = grids.winners(cells, grids.stored_rows(store, failures))
-        seeds, failures = args.seeds, failures | _train(args, grids, cells, store, range(args.seeds))
+        failures |= _train(args, grids, cells, store, seeds)
     found = grids.collect(cells, "store", seeds, store=store.path, data_dir=args.data_dir)
     found.failures = failures | found.failures
     print(found)
     found.raise_failures()
 
 # %% ../nbs/system/17_cli.ipynb #f82a5c03
+def _grid_seeds(args):
+    "The seeds of a grid's runs."
+    if args.first_seed and args.name in ("masking", "budget"): raise SettingError(f"--first-seed is for grids whose runs are known beforehand, not for {args.name}")
+    if not 0 <= args.first_seed < args.seeds: raise SettingError(f"--first-seed {args.first_seed} lies outside the seeds 0 … {args.seeds - 1} (--seeds {args.seeds})")
+    return range(args.first_seed, args.seeds)
+
 def _grid_arguments(args, grids):
     "What narrows or changes a grid: its own options, and any argument by -p, with words or numbers as its default has them."
     given = {k: getattr(args, k) for k in ("datasets", "backbones", "losses", "values", "epochs") if getattr(args, k) is not None}
@@ -253,16 +260,16 @@ def _durations(grids, rows):
         return said
     return say
 
-def _plan(args, grids, cells):
+def _plan(args, grids, cells, seeds):
     "Say what would be trained, in its order."
     import pandas as pd
     tables = [grids.stored_rows(grids.RunStore(args.store, create=False))] if Path(args.store).exists() else []
     if args.known is not None: tables.append(grids.committed_rows(grids.results_directory(args.known)))
     rows = pd.concat(tables) if (tables := [t for t in tables if len(t)]) else None
     together, search = 5 if grids.resolve_device(args.device).type == "cuda" else 1, args.name == "budget"
-    passes = grids.planned_passes(cells, rows, range(1 if search else args.seeds), together)
+    passes = grids.planned_passes(cells, rows, range(1) if search else seeds, together)
     searching = search and bool(passes)
-    if search and not passes: passes = grids.planned_passes(grids.winners(cells, rows), rows, range(args.seeds), together)
+    if search and not passes: passes = grids.planned_passes(grids.winners(cells, rows), rows, seeds, together)
     if not passes: return print("every run is there: nothing would be trained")
     try: took = _durations(grids, grids.committed_rows())
     except CeSceRecError: took = _durations(grids, pd.DataFrame(columns=["seed"]))      # installed without them
@@ -276,10 +283,10 @@ def _train(args, grids, cells, store, seeds):
     from ce_sce_rec.experiments import progress_bar
     return grids.train_cells(cells, store, args.device, seeds, args.data_dir, args.limit_seconds, None if args.quiet else progress_bar(), print, args.at_once)
 
-def _complete(args, grids, cells, store):
+def _complete(args, grids, cells, store, seeds):
     "Train the runs of a grid that a directory of results lacks."
     known = grids.results_directory(args.known)
-    runs = grids.find_rows(cells, grids.committed_rows(known), range(args.seeds))[1]
+    runs = grids.find_rows(cells, grids.committed_rows(known), seeds)[1]
     failures = _train(args, grids, runs, store, None)
     rows = grids.stored_rows(store, failures)
     done = sum(len(grids.find_rows([run], rows, [run.seed])[0]) for run in runs)

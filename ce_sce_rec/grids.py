@@ -378,10 +378,11 @@ def check_datasets(
         try: check_name("data set", name, DATASETS)
         except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
 
-def check_seeds(seeds: int) -> int:
-    "Refuse a number of seeds below one."
+def check_seeds(seeds: int | Iterable[int]) -> list[int]:
+    "The seeds that are meant, 0, 1, … up to a number or those that are listed; a number below one is refused."
+    if not isinstance(seeds, int): return list(seeds)
     if seeds < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
-    return seeds
+    return list(range(seeds))
 
 # %% ../nbs/system/15d_grids.ipynb #c946adf1
 SOURCES = ("committed", "store", "runs")
@@ -389,7 +390,7 @@ SOURCES = ("committed", "store", "runs")
 def collect(
     cells: Iterable[Cell],
     source: str = "committed",              # committed: the results of the repository; store: a run store as it is; runs: train what the store lacks
-    seeds: int = 5,
+    seeds: int | Iterable[int] = 5,         # how many, 0, 1, …; or which
     results: str | Path = "",               # directory of committed results; empty: the repository's or the installed package's
     store: str | Path = "runs",
     device: str | None = None,
@@ -399,21 +400,21 @@ def collect(
     metrics: str | Iterable[str] = (),      # what will be shown of the rows, to be checked
 ) -> Collected:
     "The rows of these cells and seeds, and everything about those that have none."
-    cells, failures = list(cells), {}
-    _check_request(cells, source, seeds, device, [metrics] if isinstance(metrics, str) else metrics, data_dir)
+    cells, seeds, failures = list(cells), check_seeds(seeds), {}
+    _check_request(cells, source, device, [metrics] if isinstance(metrics, str) else metrics, data_dir)
     if source == "committed": known = committed_rows(results)
     else:
         run_store = RunStore(store, create=source == "runs")
-        if source == "runs": failures = train_cells(cells, run_store, device, range(seeds), data_dir, limit_seconds, progress)
+        if source == "runs": failures = train_cells(cells, run_store, device, seeds, data_dir, limit_seconds, progress)
         known = stored_rows(run_store, failures)
     check_datasets((c.dataset for c in cells), data_dir, known["dataset"])
-    rows, missing = find_rows(cells, known, range(seeds))
+    rows, missing = find_rows(cells, known, seeds)
     curves = _committed_curves(rows, results) if source == "committed" else stored_curves(run_store, rows)
     return Collected(rows.reset_index(drop=True), missing, [c for c in cells if isinstance(c, Unavailable)], curves, failures)
 
-def _check_request(cells, source, seeds, device, metrics, data_dir):
+def _check_request(cells, source, device, metrics, data_dir):
     "Refuse what cannot be right, before anything is read or trained."
-    check_name("source", source, SOURCES); check_seeds(seeds)
+    check_name("source", source, SOURCES)
     for metric in metrics: check_name("metric", metric, METRICS)
     check_name("device", str(device or "auto").split(":")[0], ("auto", "cpu", "cuda"))
     if source == "runs": resolve_device(device); check_datasets((c.dataset for c in cells), data_dir)
