@@ -290,7 +290,7 @@ def _complete(args, grids, cells, store, seeds):
     failures = _train(args, grids, runs, store, None)
     rows = grids.stored_rows(store, failures)
     done = sum(len(grids.find_rows([run], rows, [run.seed])[0]) for run in runs)
-    print(f"{len(runs)} runs are not in {known.name}; {done} of them are in {store.path.name} now")
+    print(f"{len(runs)} run{'s are' if len(runs) != 1 else ' is'} not in {known.name}; {done} of {'them' if len(runs) != 1 else 'it'} in {store.path.name} now")
     if failures: raise grids.RunsFailed(failures, rows)
 
 # %% ../nbs/system/17_cli.ipynb #9c218089

@@ -282,9 +282,9 @@ class Collected:
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)      # validation by epoch of the rows, where known
     failures: dict[str, str] = field(default_factory=dict)          # run -> error
     def __str__(self):
-        text = f"{len(self.rows)} runs found"
+        text = f"{len(self.rows)} run{'s' * (len(self.rows) != 1)} found"
         if self.missing: text += f", {len(self.missing)} missing"
-        if self.unavailable: text += f", {len(self.unavailable)} cells that this version cannot train"
+        if self.unavailable: text += f", {len(self.unavailable)} cell{'s' * (len(self.unavailable) != 1)} that this version cannot train"
         return text + (f"; {len(self.failures)} failure{'s' * (len(self.failures) > 1)}" if self.failures else "")
 
     def raise_failures(self) -> None:
