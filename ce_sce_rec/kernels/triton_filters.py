@@ -135,11 +135,18 @@ def _feed_forward(states, quarters, bias1, bias2, there, WIDTH: tl.constexpr, HA
 @jit
 def _dropped_and_normed(total, states, key, number, normal_to, inverse_to, cell, present, d, eps, threshold, scale, WIDTH: tl.constexpr, BD: tl.constexpr, ROWS: tl.constexpr, DROP: tl.constexpr):
     "Dropout, residual and norm of some rows, whose numbers choose the mask; what the way back needs is stored."
-    if DROP: total *= _dropout_factor(tl.load(key), number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
+    if DROP: total *= _dropout_factor(key, number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
     normal, inverse = _normalise(total + states, d, eps, WIDTH)
     tl.store(normal_to, normal.to(normal_to.dtype.element_ty), mask=cell)
     tl.store(inverse_to, inverse, mask=present)
     return normal
+
+@jit
+def _key(keys, member, DROP: tl.constexpr):
+    "A member's key, read once; without dropout there is none."
+    key = tl.full((), 0, tl.int64)
+    if DROP: key = tl.load(keys + member)
+    return key
 
 @jit
 def _scaled_and_shifted(normal, gamma, beta, there): return normal * tl.load(gamma, mask=there, other=0.0)[None, :] + tl.load(beta, mask=there, other=0.0)[None, :]
@@ -156,6 +163,7 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
     of_filter = weight + member * 2 * FREQUENCIES * WIDTH + f[:, None] * WIDTH + d[None, :]
     vector, quarters = member * WIDTH + d, _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
+    first_key, second_key = _key(key1, member, DROP), _key(key2, member, DROP)
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
         states = tl.load(x + at * WIDTH + place, mask=cell, other=0.0)
@@ -164,10 +172,10 @@ def _block_kernel(x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table
         filter_re, filter_im = tl.load(of_filter, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH, mask=known, other=0.0)
         total = _product(back_re, _operand(re * filter_re - im * filter_im, HALF), HALF)
         total += _product(back_im, _operand(re * filter_im + im * filter_re, HALF), HALF)
-        normal = _dropped_and_normed(total, states, key1 + member, row * LENGTH + t, normal1 + at * WIDTH + place, inverse1 + at + t, cell, t < LENGTH, d, eps1, threshold, scale, WIDTH, BD, BL, DROP)
+        normal = _dropped_and_normed(total, states, first_key, row * LENGTH + t, normal1 + at * WIDTH + place, inverse1 + at + t, cell, t < LENGTH, d, eps1, threshold, scale, WIDTH, BD, BL, DROP)
         states = _scaled_and_shifted(normal, gamma1 + vector, beta1 + vector, there)
         total = _feed_forward(states, quarters, b1 + member * 4 * WIDTH + d, b2 + vector, there, WIDTH, HALF)
-        normal = _dropped_and_normed(total, states, key2 + member, row * LENGTH + t, normal2 + at * WIDTH + place, inverse2 + at + t, cell, t < LENGTH, d, eps2, threshold, scale, WIDTH, BD, BL, DROP)
+        normal = _dropped_and_normed(total, states, second_key, row * LENGTH + t, normal2 + at * WIDTH + place, inverse2 + at + t, cell, t < LENGTH, d, eps2, threshold, scale, WIDTH, BD, BL, DROP)
         tl.store(out + at * WIDTH + place, _scaled_and_shifted(normal, gamma2 + vector, beta2 + vector, there), mask=cell)
 
 # %% ../../nbs/system/03h_kernels_triton_filters.ipynb #e266932d
@@ -205,7 +213,7 @@ def _back_to_first_norm(gradient, normal1, normal2, inverse1, inverse2, gamma1, 
     tl.store(sums + members * WIDTH, _column_sums(ones, up, HALF) * low, mask=once)
     total = _unnormalise(up * tl.load(gamma2, mask=there, other=0.0)[None, :], normal, tl.load(inverse2, mask=present, other=0.0), WIDTH)
     delta = total
-    if DROP: delta *= _dropout_factor(tl.load(key), number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
+    if DROP: delta *= _dropout_factor(key, number.to(tl.int64), threshold, scale, WIDTH, BD, ROWS)
     tl.store(sums + 2 * members * WIDTH, _column_sums(ones, delta, HALF) * low, mask=once)
     delta = _operand(delta, HALF)
     tl.store(outside, delta, mask=kept)
@@ -233,16 +241,16 @@ def _block_backward_kernel(gradient, x, weight, w1, b1, w2, gamma1, beta1, gamma
     vector, quarters = member * WIDTH + d, _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
     cell, place = (t < LENGTH)[:, None] & there[None, :], t[:, None] * WIDTH + d[None, :]
     sum_re, sum_im = tl.zeros((BF, BD), tl.float32), tl.zeros((BF, BD), tl.float32)
-    sixteen = tl.arange(0, 16)[:, None]
+    sixteen, first_key, second_key = tl.arange(0, 16)[:, None], _key(key1, member, DROP), _key(key2, member, DROP)
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
         whole = at * WIDTH + place
         total, low = _back_to_first_norm(gradient + whole, normal1 + whole, normal2 + whole, inverse1 + at + t, inverse2 + at + t, gamma1 + vector, beta1 + vector, gamma2 + vector, quarters,
-                                         b1 + member * 4 * WIDTH + d, key2 + member, row * LENGTH + t, outside + whole, lifts + member * rows + row,
+                                         b1 + member * 4 * WIDTH + d, second_key, row * LENGTH + t, outside + whole, lifts + member * rows + row,
                                          to_vectors + (row * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :], members, cell, cell, t < LENGTH, there, (sixteen == 0) & there[None, :],
                                          threshold, scale, WIDTH, BD, BL, DROP, HALF)
         delta = total
-        if DROP: delta *= _dropout_factor(tl.load(key1 + member), (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
+        if DROP: delta *= _dropout_factor(first_key, (row * LENGTH + t).to(tl.int64), threshold, scale, WIDTH, BD, BL)
         states = _operand(tl.load(x + at * WIDTH + place, mask=cell, other=0.0), HALF)
         filter_re, filter_im = tl.load(of_filter + cells, mask=known, other=0.0), tl.load(of_filter + FREQUENCIES * WIDTH + cells, mask=known, other=0.0)
         total, of_re, of_im = _filter_back(_operand(delta, HALF), total, states, to_re, to_im, back_re, back_im, filter_re, filter_im, HALF)

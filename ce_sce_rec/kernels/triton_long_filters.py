@@ -15,7 +15,7 @@ try:
 except ImportError:
     triton = tl = None
 from .triton_blocks import _dropout_factor, _shared_memory, add_parts, jit, span
-from .triton_filters import (_back_to_first_norm, _block_weights_kernel, _dropped_and_normed, _feed_forward, _operand, _power_of_two, _product, _quarters,
+from .triton_filters import (_back_to_first_norm, _block_weights_kernel, _dropped_and_normed, _feed_forward, _key, _operand, _power_of_two, _product, _quarters,
                                                _scaled_and_shifted, padded_size, programs_each)
 
 # %% auto #0
@@ -65,7 +65,7 @@ def _filter_kernel(x, weight, table, key1, normal1, inverse1, rows, room, eps, t
     in_front, in_back = j <= LENGTH // 2, (j > 0) & (j <= (LENGTH - 1) // 2)
     front_cell, back_cell = in_front[:, None] & there[None, :], in_back[:, None] & there[None, :]
     cosine, sine = _matrices(table, j, BL, HALF)
-    twice = tl.load(table + 2 * BL * BL + j)[:, None]
+    twice, key = tl.load(table + 2 * BL * BL + j)[:, None], _key(key1, member, DROP)
     for row in span(part, rows, PARTS):
         front, back = _tiles(x, (member * rows + row) * LENGTH, j, d, front_cell, back_cell, LENGTH, WIDTH)
         re, im = _spectrum(front, back, cosine, sine, HALF)
@@ -73,9 +73,9 @@ def _filter_kernel(x, weight, table, key1, normal1, inverse1, rows, room, eps, t
         even = _product(cosine, _operand((re * filter_re + im * filter_im) * twice, HALF), HALF)
         odd = _product(sine, _operand((im * filter_re - re * filter_im) * twice, HALF), HALF)
         at = member * room + row * LENGTH
-        _dropped_and_normed(even + odd, front, key1 + member, row * LENGTH + j, normal1 + (at + j)[:, None] * WIDTH + d[None, :], inverse1 + at + j, front_cell, in_front, d,
+        _dropped_and_normed(even + odd, front, key, row * LENGTH + j, normal1 + (at + j)[:, None] * WIDTH + d[None, :], inverse1 + at + j, front_cell, in_front, d,
                             eps, threshold, scale, WIDTH, BD, BL, DROP)
-        _dropped_and_normed(even - odd, back, key1 + member, row * LENGTH + LENGTH - j, normal1 + (at + LENGTH - j)[:, None] * WIDTH + d[None, :], inverse1 + at + LENGTH - j, back_cell, in_back, d,
+        _dropped_and_normed(even - odd, back, key, row * LENGTH + LENGTH - j, normal1 + (at + LENGTH - j)[:, None] * WIDTH + d[None, :], inverse1 + at + LENGTH - j, back_cell, in_back, d,
                             eps, threshold, scale, WIDTH, BD, BL, DROP)
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #4c68d270
@@ -85,14 +85,14 @@ def _feed_kernel(normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, ou
     part, member = tl.program_id(0), tl.program_id(1).to(tl.int64)
     t, d = tl.arange(0, BT), tl.arange(0, BD)
     there, vector = d < WIDTH, member * WIDTH + d
-    quarters = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
+    quarters, key = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF), _key(key2, member, DROP)
     for tile in span(part, room // BT, PARTS):
         place = tile * BT + t
         cell, at = (place < places)[:, None] & there[None, :], place[:, None] * WIDTH + d[None, :]
         stored = member * room * WIDTH + at
         states = _scaled_and_shifted(tl.load(normal1 + stored, mask=cell, other=0.0).to(tl.float32), gamma1 + vector, beta1 + vector, there)
         total = _feed_forward(states, quarters, b1 + member * 4 * WIDTH + d, b2 + vector, there, WIDTH, HALF)
-        normal = _dropped_and_normed(total, states, key2 + member, place, normal2 + stored, inverse2 + member * room + place, cell, place < places, d, eps, threshold, scale, WIDTH, BD, BT, DROP)
+        normal = _dropped_and_normed(total, states, key, place, normal2 + stored, inverse2 + member * room + place, cell, place < places, d, eps, threshold, scale, WIDTH, BD, BT, DROP)
         tl.store(out + member * places * WIDTH + at, _scaled_and_shifted(normal, gamma2 + vector, beta2 + vector, there), mask=cell)
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #3141ad83
@@ -102,14 +102,14 @@ def _feed_backward_kernel(gradient, normal1, normal2, inverse1, inverse2, w1, b1
     part, member, members = tl.program_id(0), tl.program_id(1).to(tl.int64), tl.num_programs(1)
     t, d = tl.arange(0, BT), tl.arange(0, BD)
     there, vector, sixteen = d < WIDTH, member * WIDTH + d, tl.arange(0, 16)[:, None]
-    quarters = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF)
+    quarters, key = _quarters(w1 + member * 4 * WIDTH * WIDTH, w2 + member * 4 * WIDTH * WIDTH, d, WIDTH, HALF), _key(key2, member, DROP)
     for tile in span(part, room // BT, PARTS):
         place = tile * BT + t
         cell, at = (place < places)[:, None] & there[None, :], place[:, None] * WIDTH + d[None, :]
         stored, one = member * room * WIDTH + at, member * room + place
         kept = there[None, :]           # zeros for the places that fill up the last tile
         total, low = _back_to_first_norm(gradient + member * places * WIDTH + at, normal1 + stored, normal2 + stored, inverse1 + one, inverse2 + one, gamma1 + vector, beta1 + vector, gamma2 + vector,
-                                         quarters, b1 + member * 4 * WIDTH + d, key2 + member, place, outside + stored, lifts + member * (room // BT) + tile,
+                                         quarters, b1 + member * 4 * WIDTH + d, key, place, outside + stored, lifts + member * (room // BT) + tile,
                                          to_vectors + (tile * 5 * members + member) * WIDTH + sixteen * 0 + d[None, :], members, cell, kept, place < places, there, (sixteen == 0) & there[None, :],
                                          threshold, scale, WIDTH, BD, BT, DROP, HALF)
         tl.store(through + member * places * WIDTH + at, total * low, mask=cell)
@@ -123,13 +123,12 @@ def _filter_backward_kernel(through, x, weight, table, key1, to_x, to_filter, ro
     there = tl.arange(0, BD) < WIDTH // SPLIT
     front_cell, back_cell = (j <= LENGTH // 2)[:, None] & there[None, :], ((j > 0) & (j <= (LENGTH - 1) // 2))[:, None] & there[None, :]
     cosine, sine = _matrices(table, j, BL, HALF)
-    twice = tl.load(table + 2 * BL * BL + j)[:, None]
+    twice, key = tl.load(table + 2 * BL * BL + j)[:, None], _key(key1, member, DROP)
     sum_re, sum_im = tl.zeros((BL, BD), tl.float32), tl.zeros((BL, BD), tl.float32)
     for row in span(part, rows, PARTS):
         at = (member * rows + row) * LENGTH
         front, back = _tiles(through, at, j, d, front_cell, back_cell, LENGTH, WIDTH)
         if DROP:        # the mask of a share of the channels is that of rows so much shorter
-            key = tl.load(key1 + member)
             front *= _dropout_factor(key, ((row * LENGTH + j) * SPLIT + own).to(tl.int64), threshold, scale, WIDTH // SPLIT, BD, BL)
             back *= _dropout_factor(key, ((row * LENGTH + LENGTH - j) * SPLIT + own).to(tl.int64), threshold, scale, WIDTH // SPLIT, BD, BL)
         lift = 1.0
