@@ -13,7 +13,7 @@ from pathlib import Path
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, check_name
 
 # %% auto #0
-__all__ = ['build_parser', 'do_list', 'do_run', 'do_train', 'do_grid', 'do_export', 'do_evaluate', 'do_data', 'do_recommend',
+__all__ = ['build_parser', 'do_list', 'do_run', 'do_data', 'do_train', 'do_grid', 'do_export', 'do_evaluate', 'do_recommend',
            'main']
 
 # %% ../nbs/system/17_cli.ipynb #7746c1e5
@@ -44,96 +44,6 @@ def _positive(word):
     "A whole number of at least 1."
     if not word.isdecimal() or int(word) < 1: raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {word!r}")
     return int(word)
-
-# %% ../nbs/system/17_cli.ipynb #c126b34c
-def _add_columns(parser):
-    "How to read a table whose columns have names of their own."
-    group = parser.add_argument_group("a data set that is a table", "where its columns are not recognised by their names")
-    for name in ("user", "item", "time"): group.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of the {name}")
-    group.add_argument("--separator", metavar="CHARACTER", help="between the columns of a CSV file")
-
-def _columns(args):
-    "The reader's options that were given."
-    given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, "separator": args.separator}
-    return {name: value for name, value in given.items() if value is not None}
-
-# %% ../nbs/system/17_cli.ipynb #82d83ce7
-def _add_data(commands):
-    p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
-    p.add_argument("action", choices=["show", "verify", "audit", "fetch"], help="show: counts; verify: compare the checksum with the published one; "
-                   "audit: verdicts on everything that decides a comparison, and the floors; fetch: download the raw data, or say how to get them")
-    p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a file of any known format; to fetch also sports, toys, ml20m, amazon:CATEGORY")
-    p.add_argument("--data-dir", help="where named data sets lie (default: $CE_SCE_REC_DATA, else the user's cache directory)"); _add_columns(p)
-    p.set_defaults(function=do_data)
-
-# %% ../nbs/system/17_cli.ipynb #1e877354
-def _add_train(commands):
-    p = commands.add_parser("train", help="train one run into a store", description="Train one run with the published settings of its cell, or others given by -p.")
-    p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset"); _add_columns(p)
-    p.add_argument("--seeds", type=int, nargs="+", default=[0], help="which seeds (default: 0)")
-    p.add_argument("-p", "--parameter", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"), help="another setting, for example -p epochs 20 -p alpha 10")
-    p.add_argument("--store", default="runs", help="directory of the run store (default: runs)")
-    p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
-    p.add_argument("--quiet", action="store_true", help="no progress bar")
-    p.set_defaults(function=do_train)
-
-# %% ../nbs/system/17_cli.ipynb #2451de6a
-def _add_evaluate(commands):
-    p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, a file of recommendations, or one of the rows without parameters: popularity, recency, markov, canary, ceiling.")
-    p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt, also gzipped), or popularity, recency, markov, canary, ceiling")
-    p.add_argument("dataset")
-    p.add_argument("--part", choices=["valid", "test"], default="test")
-    p.add_argument("--least", type=_positive, default=10, help="a file of recommendations: how many items each list must have (default: 10)"); _add_columns(p)
-    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out seen items? auto: unless the data set has repeats")
-    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
-    p.set_defaults(function=do_evaluate)
-
-# %% ../nbs/system/17_cli.ipynb #27fc3334
-def _add_recommend(commands):
-    p = commands.add_parser("recommend", help="recommend items for histories", description="Recommend the next items for one or more histories, with a stored run or a saved model. "
-                            "Items and users go by their original ids.")
-    model = p.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", help="name of a run in the store")
-    model.add_argument("--model", help="folder of a saved model")
-    histories = p.add_mutually_exclusive_group(required=True)
-    histories.add_argument("--history", action="append", metavar="IDS", help="item ids, oldest first, separated by blanks (quote an id that holds one); may be given several times")
-    histories.add_argument("--histories", metavar="FILE", help="a file of interactions in any format that a data set may have; all of a user's items are the history")
-    p.add_argument("--part", choices=["valid", "test"], help="with --histories: end each history before the user's target in this part of the data set, so that 'evaluate' can rank the lists")
-    p.add_argument("-k", type=int, default=10, help="items for each history (default: 10)")
-    p.add_argument("--user", action="append", metavar="ID", help="whose history it is, once for each --history; needed by models with an embedding for each user")
-    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out items of the history? auto: as the model was evaluated")
-    p.add_argument("--unknown", choices=["error", "drop"], default="error", help="items that the model does not know: an error, or left out")
-    p.add_argument("--empty", choices=["error", "popularity"], default="error", help="empty histories: an error, or the most popular items of --dataset")
-    p.add_argument("--dataset", help="what the model was trained on, for its ids and for popularity"); _add_columns(p)
-    p.add_argument("--csv", action="store_true", help="print user,item,score as CSV instead of a table; 'evaluate' reads it (make the lists with --part)")
-    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
-    p.set_defaults(function=do_recommend)
-
-# %% ../nbs/system/17_cli.ipynb #f1b13b9c
-def _add_grid(commands):
-    p = commands.add_parser("grid", help="train a named grid of runs, short ones first; without a name: what there is",
-                            description="Train what a store lacks of a named grid. Interrupted anywhere, the same command goes on. 'masking' evaluates the stored models with seen items masked and kept.")
-    p.add_argument("name", nargs="?", help="p1, p2, eta, negatives, alpha, nce_c, nce_curves, exact, sliding, budget, masking")
-    p.add_argument("--datasets", nargs="+", help="only these data sets"); p.add_argument("--backbones", nargs="+", help="only these (p1, p2)"); p.add_argument("--losses", nargs="+", help="only these (p1, p2, budget)")
-    p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
-    p.add_argument("--epochs", type=int, help="other than the published number")
-    p.add_argument("-p", "--parameter", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"), help="any other argument of the grid, for example -p negatives 10 100 (alpha), -p lengths 20 (sliding)")
-    p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
-    p.add_argument("--first-seed", type=int, default=0, help="leave out the seeds below this one: several GPUs can share the seeds of one pass (default: 0)")
-    p.add_argument("--plan", action="store_true", help="say what would be trained, and train nothing")
-    p.add_argument("--known", nargs="?", const="", metavar="DIR", help="leave out the runs that this directory of results has (without DIR: the committed ones)")
-    p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
-    p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
-    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
-    p.add_argument("--to", help="masking: directory for masking.csv (default: the store)"); p.add_argument("--quiet", action="store_true", help="no progress bar")
-    p.set_defaults(function=do_grid)
-
-# %% ../nbs/system/17_cli.ipynb #24110216
-def _add_export(commands):
-    p = commands.add_parser("export", help="write rows, curves and users' ranks of a store as small files", description="Write what the repository keeps of a store: <dataset>.csv, <dataset>_ablations.csv, their curves, and <dataset>_users.npz. Rows that are there stay.")
-    p.add_argument("--store", default="runs"); p.add_argument("--to", help="directory of results (default: nbs/results, where there is one)")
-    p.add_argument("--commit", default="", help="the commit that the runs were made with, for the record"); p.add_argument("--runs-at-once", type=int, help="how many runs shared the device: their seconds compare only with equals")
-    p.set_defaults(function=do_export)
 
 # %% ../nbs/system/17_cli.ipynb #09dadfba
 def do_list(args) -> None:
@@ -169,6 +79,56 @@ def _number_or_word(word):
         except ValueError: pass
     return {"true": True, "false": False}.get(word.lower(), word)
 
+# %% ../nbs/system/17_cli.ipynb #c126b34c
+def _add_columns(parser):
+    "How to read a table whose columns have names of their own."
+    group = parser.add_argument_group("a data set that is a table", "where its columns are not recognised by their names")
+    for name in ("user", "item", "time"): group.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of the {name}")
+    group.add_argument("--separator", metavar="CHARACTER", help="between the columns of a CSV file")
+
+def _columns(args):
+    "The reader's options that were given."
+    given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, "separator": args.separator}
+    return {name: value for name, value in given.items() if value is not None}
+
+# %% ../nbs/system/17_cli.ipynb #82d83ce7
+def _add_data(commands):
+    p = commands.add_parser("data", help="show, verify, audit or fetch a data set")
+    p.add_argument("action", choices=["show", "verify", "audit", "fetch"], help="show: counts; verify: compare the checksum with the published one; "
+                   "audit: verdicts on everything that decides a comparison, and the floors; fetch: download the raw data, or say how to get them")
+    p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a file of any known format; to fetch also sports, toys, ml20m, amazon:CATEGORY")
+    p.add_argument("--data-dir", help="where named data sets lie (default: $CE_SCE_REC_DATA, else the user's cache directory)"); _add_columns(p)
+    p.set_defaults(function=do_data)
+
+# %% ../nbs/system/17_cli.ipynb #4a5dfce7
+def do_data(args) -> None:
+    "Counts of a data set, the comparison of its checksum, its audit, or its download."
+    from ce_sce_rec.datasets import KNOWN_FINGERPRINTS, data_directory, load_dataset, verify
+    if args.action == "fetch":
+        from ce_sce_rec.datasets.fetch import fetch
+        path = fetch(args.dataset, data_directory(args.data_dir))
+        return print(f"it is {path}") if path else None
+    data = load_dataset(args.dataset, args.data_dir, **_columns(args))
+    if args.action == "show":
+        for name, value in data.describe().items(): print(f"{name:20} {value:,.4%}" if name == "density" else f"{name:20} {value:,.2f}" if isinstance(value, float) else f"{name:20} {value:,}")
+        print(f"{'fingerprint':20} {data.fingerprint}")
+    if args.action == "audit":
+        from ce_sce_rec.audit import audit
+        print(audit(data))
+    if args.action == "verify" and KNOWN_FINGERPRINTS.get(data.name, data.fingerprint) != data.fingerprint: raise DatasetError(verify(data))
+    print(verify(data))
+
+# %% ../nbs/system/17_cli.ipynb #1e877354
+def _add_train(commands):
+    p = commands.add_parser("train", help="train one run into a store", description="Train one run with the published settings of its cell, or others given by -p.")
+    p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset"); _add_columns(p)
+    p.add_argument("--seeds", type=int, nargs="+", default=[0], help="which seeds (default: 0)")
+    p.add_argument("-p", "--parameter", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"), help="another setting, for example -p epochs 20 -p alpha 10")
+    p.add_argument("--store", default="runs", help="directory of the run store (default: runs)")
+    p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
+    p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(function=do_train)
+
 # %% ../nbs/system/17_cli.ipynb #40a7e171
 def _settings(given, args):
     "The settings of `train`; what its own words and --seeds say is refused, because the settings and the name of the run would not follow."
@@ -197,6 +157,25 @@ def do_train(args) -> None:
     for row in table.to_dict("records"):
         name = config.with_options(seed=row["seed"]).run_id(fingerprint)
         print(f"{name}  best epoch {row['best_epoch']:3}  test HR@10 {row['test_hr@10']:.4f}  NDCG@10 {row['test_ndcg@10']:.4f}  MRR@10 {row['test_mrr@10']:.4f}  {row['seconds']:.0f} s")
+
+# %% ../nbs/system/17_cli.ipynb #f1b13b9c
+def _add_grid(commands):
+    p = commands.add_parser("grid", help="train a named grid of runs, short ones first; without a name: what there is",
+                            description="Train what a store lacks of a named grid. Interrupted anywhere, the same command goes on. 'masking' evaluates the stored models with seen items masked and kept.")
+    p.add_argument("name", nargs="?", help="p1, p2, eta, negatives, alpha, nce_c, nce_curves, exact, sliding, budget, masking")
+    p.add_argument("--datasets", nargs="+", help="only these data sets"); p.add_argument("--backbones", nargs="+", help="only these (p1, p2)"); p.add_argument("--losses", nargs="+", help="only these (p1, p2, budget)")
+    p.add_argument("--values", nargs="+", type=float, help="another grid of values (eta, negatives, alpha, nce_c, nce_curves)")
+    p.add_argument("--epochs", type=int, help="other than the published number")
+    p.add_argument("-p", "--parameter", action="append", nargs="+", default=[], metavar=("NAME", "VALUE"), help="any other argument of the grid, for example -p negatives 10 100 (alpha), -p lengths 20 (sliding)")
+    p.add_argument("--seeds", type=_positive, default=5, help="number of seeds: 0, 1, … (default: 5)")
+    p.add_argument("--first-seed", type=int, default=0, help="leave out the seeds below this one: several GPUs can share the seeds of one pass (default: 0)")
+    p.add_argument("--plan", action="store_true", help="say what would be trained, and train nothing")
+    p.add_argument("--known", nargs="?", const="", metavar="DIR", help="leave out the runs that this directory of results has (without DIR: the committed ones)")
+    p.add_argument("--limit-seconds", type=float, help="stop after so long, wherever it is")
+    p.add_argument("--at-once", type=int, default=1, help="passes at the same time: in threads on a GPU, in processes on a CPU (default: 1; 0: one for each CPU core). For several GPUs start the command once for each, with the same store")
+    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
+    p.add_argument("--to", help="masking: directory for masking.csv (default: the store)"); p.add_argument("--quiet", action="store_true", help="no progress bar")
+    p.set_defaults(function=do_grid)
 
 # %% ../nbs/system/17_cli.ipynb #6bc12ce8
 def do_grid(args) -> None:
@@ -246,6 +225,7 @@ def _grid_arguments(args, grids):
         given[name] = tuple(words) if isinstance(default, tuple) else words[0]
     return given
 
+# %% ../nbs/system/17_cli.ipynb #4b941da9
 def _durations(grids, rows):
     "A function that says what some runs took: with the authors' code, and in these rows where they have such runs."
     known = {}
@@ -260,6 +240,7 @@ def _durations(grids, rows):
         return said
     return say
 
+# %% ../nbs/system/17_cli.ipynb #670a92b7
 def _plan(args, grids, cells, seeds):
     "Say what would be trained, in its order."
     import pandas as pd
@@ -312,6 +293,13 @@ def _masking(args, grids):
     print(f"{path}: {table['run'].nunique() if len(table) else 0} runs")
     if failures: raise grids.RunsFailed(failures)
 
+# %% ../nbs/system/17_cli.ipynb #24110216
+def _add_export(commands):
+    p = commands.add_parser("export", help="write rows, curves and users' ranks of a store as small files", description="Write what the repository keeps of a store: <dataset>.csv, <dataset>_ablations.csv, their curves, and <dataset>_users.npz. Rows that are there stay.")
+    p.add_argument("--store", default="runs"); p.add_argument("--to", help="directory of results (default: nbs/results, where there is one)")
+    p.add_argument("--commit", default="", help="the commit that the runs were made with, for the record"); p.add_argument("--runs-at-once", type=int, help="how many runs shared the device: their seconds compare only with equals")
+    p.set_defaults(function=do_export)
+
 # %% ../nbs/system/17_cli.ipynb #fe527ce2
 def do_export(args) -> None:
     "Write rows, curves and users' ranks of a store."
@@ -323,6 +311,17 @@ def do_export(args) -> None:
     except OSError as e: raise StoreError(f"{to} cannot be written: {e.strerror or e}") from None
     for table, runs in counts.items(): print(f"{table}: {runs} runs")
     if failures: raise RunsFailed(failures)
+
+# %% ../nbs/system/17_cli.ipynb #2451de6a
+def _add_evaluate(commands):
+    p = commands.add_parser("evaluate", help="evaluate a stored run or a floor", description="Evaluate a stored run, a file of recommendations, or one of the rows without parameters: popularity, recency, markov, canary, ceiling.")
+    p.add_argument("what", help="name of a run in the store, a file of recommendations (.csv, .tsv, .txt, also gzipped), or popularity, recency, markov, canary, ceiling")
+    p.add_argument("dataset")
+    p.add_argument("--part", choices=["valid", "test"], default="test")
+    p.add_argument("--least", type=_positive, default=10, help="a file of recommendations: how many items each list must have (default: 10)"); _add_columns(p)
+    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out seen items? auto: unless the data set has repeats")
+    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
+    p.set_defaults(function=do_evaluate)
 
 # %% ../nbs/system/17_cli.ipynb #fea2a7ce
 def _trained_on(data, args, rows):
@@ -349,23 +348,26 @@ def do_evaluate(args) -> None:
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
 
-# %% ../nbs/system/17_cli.ipynb #4a5dfce7
-def do_data(args) -> None:
-    "Counts of a data set, the comparison of its checksum, its audit, or its download."
-    from ce_sce_rec.datasets import KNOWN_FINGERPRINTS, data_directory, load_dataset, verify
-    if args.action == "fetch":
-        from ce_sce_rec.datasets.fetch import fetch
-        path = fetch(args.dataset, data_directory(args.data_dir))
-        return print(f"it is {path}") if path else None
-    data = load_dataset(args.dataset, args.data_dir, **_columns(args))
-    if args.action == "show":
-        for name, value in data.describe().items(): print(f"{name:20} {value:,.4%}" if name == "density" else f"{name:20} {value:,.2f}" if isinstance(value, float) else f"{name:20} {value:,}")
-        print(f"{'fingerprint':20} {data.fingerprint}")
-    if args.action == "audit":
-        from ce_sce_rec.audit import audit
-        print(audit(data))
-    if args.action == "verify" and KNOWN_FINGERPRINTS.get(data.name, data.fingerprint) != data.fingerprint: raise DatasetError(verify(data))
-    print(verify(data))
+# %% ../nbs/system/17_cli.ipynb #27fc3334
+def _add_recommend(commands):
+    p = commands.add_parser("recommend", help="recommend items for histories", description="Recommend the next items for one or more histories, with a stored run or a saved model. "
+                            "Items and users go by their original ids.")
+    model = p.add_mutually_exclusive_group(required=True)
+    model.add_argument("--run", help="name of a run in the store")
+    model.add_argument("--model", help="folder of a saved model")
+    histories = p.add_mutually_exclusive_group(required=True)
+    histories.add_argument("--history", action="append", metavar="IDS", help="item ids, oldest first, separated by blanks (quote an id that holds one); may be given several times")
+    histories.add_argument("--histories", metavar="FILE", help="a file of interactions in any format that a data set may have; all of a user's items are the history")
+    p.add_argument("--part", choices=["valid", "test"], help="with --histories: end each history before the user's target in this part of the data set, so that 'evaluate' can rank the lists")
+    p.add_argument("-k", type=int, default=10, help="items for each history (default: 10)")
+    p.add_argument("--user", action="append", metavar="ID", help="whose history it is, once for each --history; needed by models with an embedding for each user")
+    p.add_argument("--mask-seen", choices=["auto", "yes", "no"], default="auto", help="leave out items of the history? auto: as the model was evaluated")
+    p.add_argument("--unknown", choices=["error", "drop"], default="error", help="items that the model does not know: an error, or left out")
+    p.add_argument("--empty", choices=["error", "popularity"], default="error", help="empty histories: an error, or the most popular items of --dataset")
+    p.add_argument("--dataset", help="what the model was trained on, for its ids and for popularity"); _add_columns(p)
+    p.add_argument("--csv", action="store_true", help="print user,item,score as CSV instead of a table; 'evaluate' reads it (make the lists with --part)")
+    p.add_argument("--store", default="runs"); p.add_argument("--data-dir"); p.add_argument("--device", default="cpu")
+    p.set_defaults(function=do_recommend)
 
 # %% ../nbs/system/17_cli.ipynb #cd97697d
 def do_recommend(args) -> None:
