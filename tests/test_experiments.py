@@ -94,3 +94,21 @@ def test_a_round_carries_out_its_plan_and_says_what_failed(tmp_path):
     times = pd.read_csv(tmp_path / "round" / "grid_time.csv")
     assert times.gpu.tolist() == [0, 1] and (times.seconds > 0).all() and times.runs_finished.iloc[-1] == 2
     assert "did you mean 'sasrec'" in (tmp_path / "round" / "gpu1.log").read_text()
+
+
+def test_a_sweep_tries_every_change_and_leaves_the_settings_alone(monkeypatch):
+    "What fails is left out, and the kernels see each change; times are made up, since none are worth taking without a GPU."
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    import sweep_filters
+    kernels, seen = sweep_filters.kernels, []
+    before = kernels.SETTINGS, kernels.PROGRAMS, kernels.TILE
+    def time(compute):
+        seen.append((kernels.SETTINGS["feed"]["num_warps"], kernels.PROGRAMS["filter"], kernels.TILE))
+        if kernels.TILE == 128: raise RuntimeError("out of resource: shared memory\nand more")
+        return {kernel: 10.0 * len(seen) for _, kernel in sweep_filters.NAMES.values()}
+    table = sweep_filters.sweep(None, time, [{}, {"num_warps": 16}, {"tile": 128}, {"programs": 3}])
+    assert seen == [(4, 1, 64), (16, 1, 64), (4, 1, 128), (4, 3, 64)] and (kernels.SETTINGS, kernels.PROGRAMS, kernels.TILE) == before
+    assert len(table) == 3 * 5 and set(table.microseconds) == {10.0, 20.0, 40.0} and table.tile.tolist()[:2] == ["", 64]
+    assert sweep_filters.sweep(None, time, [{"tile": 128}]).empty
+    published = pd.read_csv(ROOT / "nbs" / "results" / "long_filters.csv")
+    assert set(table.columns) <= set(published.columns) and set(table.kernel) < set(published.kernel)

@@ -7,8 +7,8 @@ PLAN is a text file with a paragraph for each GPU. Each line holds the arguments
     p1 --datasets ml1m --backbones bert4rec --known
     alpha --datasets ml1m --known --at-once 3
 
-Writes to the directory `--to`, every minute and at the end, what `ce-sce-rec export` writes; what each GPU's commands said (gpu0.log, …); and grid_time.csv: for each GPU
-the seconds, the draw of power (nvidia-smi, every two seconds) and the runs that were filed. After `--seconds` what is under way is stopped; the same command goes on from
+Writes to the directory `--to`, every minute and at the end, what `ce-sce-rec export` writes, and grid_time.csv: for each GPU the seconds, the draw of power (nvidia-smi,
+every two seconds) and the runs that were filed; and what each GPU's commands said (gpu0.log, …). After `--seconds` what is under way is stopped; the same command goes on from
 its last checkpoint, which is at most half a minute old or one validation. Ends with 1 if a command failed.
 """
 import argparse
@@ -40,17 +40,17 @@ class Card(threading.Thread):
     def __init__(self, number, commands, store, log):
         super().__init__()
         self.number, self.commands, self.store, self.log = number, commands, store, log
-        self.failed, self.seconds, self.stopping, self.process = 0, 0.0, False, None
+        self.failed, self.seconds, self.stopping, self.process, self.start_time = 0, 0.0, False, None, time.monotonic()
 
     def run(self):
-        start, env = time.monotonic(), {**os.environ, "CUDA_VISIBLE_DEVICES": str(self.number)}
+        self.start_time, env = time.monotonic(), {**os.environ, "CUDA_VISIBLE_DEVICES": str(self.number)}
         with open(self.log, "w") as log:
             for command in self.commands:
                 if self.stopping: break
                 print("$ ce-sce-rec grid", *command, file=log, flush=True)
                 self.process = subprocess.Popen([sys.executable, "-c", GRID, *command, "--store", self.store, "--quiet"], env=env, stdout=log, stderr=log)
                 if self.process.wait() and not self.stopping: self.failed += 1
-                self.seconds = time.monotonic() - start
+                self.seconds = time.monotonic() - self.start_time
 
     def stop(self):
         "Interrupt what is under way."
@@ -76,6 +76,17 @@ def export(store, to, commit):
     return 0
 
 
+def times(cards, watts, runs, to, commit):
+    "Write what each GPU has taken so far."
+    rows = []
+    for card in cards:
+        name, draws = watts.get(card.number, ("", []))
+        mean, seconds = sum(draws) / len(draws) if draws else float("nan"), time.monotonic() - card.start_time if card.is_alive() else card.seconds
+        rows.append({"gpu": card.number, "seconds": round(seconds), "mean_watts": round(mean, 1), "highest_watts": max(draws, default=float("nan")), "watt_hours": round(mean * seconds / 3600, 1),
+                     "runs_finished": runs if card is cards[-1] else None, "device": name, "commit": commit})
+    pd.DataFrame(rows).to_csv(to/"grid_time.csv", index=False)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("plan"); parser.add_argument("--store", default="runs"); parser.add_argument("--to", default="round")
@@ -91,20 +102,13 @@ def main():
         for card in cards: card.join(0.2)
         now = time.monotonic()
         if args.seconds is not None and now - start >= args.seconds: break
-        if now - exported >= EXPORT_SECONDS: export(args.store, to, args.commit); exported = time.monotonic()
+        if now - exported >= EXPORT_SECONDS: times(cards, watts, export(args.store, to, args.commit), to, args.commit); exported = time.monotonic()
     for card in cards: card.stop()
     for card in cards:
         card.join(GRACE_SECONDS)
         if card.is_alive(): card.process.kill(); card.join()
     done.set()
-    runs = export(args.store, to, args.commit)
-    rows = []
-    for card in cards:
-        name, draws = watts.get(card.number, ("", []))
-        mean = sum(draws) / len(draws) if draws else float("nan")
-        rows.append({"gpu": card.number, "seconds": round(card.seconds), "mean_watts": round(mean, 1), "highest_watts": max(draws, default=float("nan")), "watt_hours": round(mean * card.seconds / 3600, 1),
-                     "runs_finished": runs if card is cards[-1] else None, "device": name, "commit": args.commit})
-    pd.DataFrame(rows).to_csv(to/"grid_time.csv", index=False)
+    times(cards, watts, export(args.store, to, args.commit), to, args.commit)
     print((to/"grid_time.csv").read_text(), end="")
     for card in cards: print(f"gpu {card.number}: {card.failed} of {len(card.commands)} commands failed, see {card.log}")
     sys.exit(any(card.failed for card in cards))

@@ -158,19 +158,26 @@ def _longest_first(lengths):
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #42a6660f
 @jit
+def _rows_of(order, lengths, member, slot, rows, length):
+    "The rows in some places of the order, counted through all members, and where each ends."
+    row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
+    stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
+    return row + member * rows, stop
+
+@jit
+def _gates(weight, member, h, c, STATE: tl.constexpr, WIDTH: tl.constexpr):
+    "A member's weights of the reset, the update and the new gate."
+    at, mask = weight + member * 3 * STATE * WIDTH + h[:, None] * WIDTH + c[None, :], (h < STATE)[:, None] & (c < WIDTH)[None, :]
+    return tl.load(at, mask=mask, other=0.0), tl.load(at + STATE * WIDTH, mask=mask, other=0.0), tl.load(at + 2 * STATE * WIDTH, mask=mask, other=0.0)
+
+@jit
 def _gru_forward_kernel(inputs, weight_ih, weight_hh, lengths, order, gates, states, last, rows, length,
                         WIDTH: tl.constexpr, STATE: tl.constexpr, D: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr, PRECISION: tl.constexpr):
     member = tl.program_id(1).to(tl.int64)
     slot, d, h = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, D), tl.arange(0, H)
-    row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
-    stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
-    row += member * rows
-    ih = weight_ih + member * 3 * STATE * WIDTH + h[:, None] * WIDTH + d[None, :]           # (H, D)
-    hh = weight_hh + member * 3 * STATE * STATE + h[:, None] * STATE + h[None, :]
-    ih_mask, hh_mask = (h < STATE)[:, None] & (d < WIDTH)[None, :], (h < STATE)[:, None] & (h < STATE)[None, :]
-    ih_r, hh_r = tl.load(ih, mask=ih_mask, other=0.0), tl.load(hh, mask=hh_mask, other=0.0)
-    ih_z, hh_z = tl.load(ih + STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + STATE * STATE, mask=hh_mask, other=0.0)
-    ih_n, hh_n = tl.load(ih + 2 * STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + 2 * STATE * STATE, mask=hh_mask, other=0.0)
+    row, stop = _rows_of(order, lengths, member, slot, rows, length)
+    ih_r, ih_z, ih_n = _gates(weight_ih, member, h, d, STATE, WIDTH)
+    hh_r, hh_z, hh_n = _gates(weight_hh, member, h, h, STATE, STATE)
     state = tl.zeros((H, ROWS), dtype=tl.float32)
     for t in span(0, tl.max(stop, axis=0)):
         runs = t < stop
@@ -195,15 +202,9 @@ def _gru_backward_kernel(gradient, weight_ih, weight_hh, lengths, order, gates, 
                          WIDTH: tl.constexpr, STATE: tl.constexpr, D: tl.constexpr, H: tl.constexpr, ROWS: tl.constexpr, PRECISION: tl.constexpr):
     member = tl.program_id(1).to(tl.int64)
     slot, d, h = tl.program_id(0) * ROWS + tl.arange(0, ROWS), tl.arange(0, D), tl.arange(0, H)
-    row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
-    stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
-    row += member * rows
-    ih = weight_ih + member * 3 * STATE * WIDTH + h[:, None] * WIDTH + d[None, :]           # (H, D)
-    hh = weight_hh + member * 3 * STATE * STATE + h[:, None] * STATE + h[None, :]
-    ih_mask, hh_mask = (h < STATE)[:, None] & (d < WIDTH)[None, :], (h < STATE)[:, None] & (h < STATE)[None, :]
-    ih_r, hh_r = tl.load(ih, mask=ih_mask, other=0.0), tl.load(hh, mask=hh_mask, other=0.0)
-    ih_z, hh_z = tl.load(ih + STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + STATE * STATE, mask=hh_mask, other=0.0)
-    ih_n, hh_n = tl.load(ih + 2 * STATE * WIDTH, mask=ih_mask, other=0.0), tl.load(hh + 2 * STATE * STATE, mask=hh_mask, other=0.0)
+    row, stop = _rows_of(order, lengths, member, slot, rows, length)
+    ih_r, ih_z, ih_n = _gates(weight_ih, member, h, d, STATE, WIDTH)
+    hh_r, hh_z, hh_n = _gates(weight_hh, member, h, h, STATE, STATE)
     delta = tl.load(gradient + row[:, None] * STATE + h[None, :], mask=(slot < rows)[:, None] & (h < STATE)[None, :], other=0.0)
     steps = tl.max(stop, axis=0)
     for step in span(0, steps):
@@ -247,9 +248,7 @@ def _gru_weight_kernel(inputs, lengths, order, states, inside, parts_ih, parts_h
     of_r, of_z, of_n = tl.zeros((H, C), dtype=tl.float32), tl.zeros((H, C), dtype=tl.float32), tl.zeros((H, C), dtype=tl.float32)
     for strand in span(part, num_strands, PARTS):
         slot = strand // STRANDS * ROWS + place // STEPS
-        row = tl.load(order + member * rows + slot, mask=slot < rows, other=0).to(tl.int64)
-        stop = tl.minimum(tl.load(lengths + member * rows + row, mask=slot < rows, other=0).to(tl.int32), length)
-        row += member * rows
+        row, stop = _rows_of(order, lengths, member, slot, rows, length)
         for start in span(strand % STRANDS * STEPS, tl.max(stop, axis=0), STRANDS * STEPS):
             t = start + place % STEPS
             runs, at = (t < stop)[:, None], row * length + t

@@ -298,13 +298,11 @@ def padded_size(size: int, most: int = 2**30) -> int:
     return min(most, max(16, triton.next_power_of_2(size)))
 
 @cache
-def _programs_at_a_time(device: torch.device) -> int:
-    "Programs of this chapter's large kernels that fit onto a device: two for each multiprocessor."
-    return 2 * torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 6
+def _multiprocessors(device: torch.device) -> int: return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 3
 
-def programs_each(like: Tensor, shares: int, rows: int) -> int:
-    "Programs for each of so many shares of the work, one for each row at most."
-    return max(1, min(rows, _programs_at_a_time(like.device) // shares))
+def programs_each(like: Tensor, shares: int, rows: int, at_a_time: int = 2) -> int:
+    "Programs for each of so many shares of the work, one for each row at most: so many for each multiprocessor in all."
+    return max(1, min(rows, at_a_time * _multiprocessors(like.device) // shares))
 
 class FilterBlock(torch.autograd.Function):
     "One block of FMLP-Rec on float32 tensors with members; checked by the caller (`filters_fit`)."

@@ -150,36 +150,41 @@ def _filter_backward_kernel(through, x, weight, table, key1, to_x, to_filter, ro
     tl.store(to_filter + j[:, None] * WIDTH + d[None, :], sum_re, mask=front_cell)
     tl.store(to_filter + FREQUENCIES * WIDTH + j[:, None] * WIDTH + d[None, :], sum_im, mask=front_cell)
 
+# %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #6d1f9a42
+TILE = 64           # places of the feed-forward part at a time
+SETTINGS = {"filter": dict(num_warps=8, num_stages=1), "feed": dict(num_warps=4, num_stages=2), "feed_back": dict(num_warps=4, num_stages=1), "filter_back": dict(num_warps=8), "weights": dict(num_warps=4, num_stages=3)}
+PROGRAMS = {"filter": 1, "feed": 2, "feed_back": 2, "filter_back": 1, "weights": 2}        # for each multiprocessor
+
+def _launches(x: Tensor, p: float) -> dict[str, dict]:
+    "For each of the five kernels what it is told beside its tensors and sizes."
+    members, rows, length, width = x.shape
+    split, tiles, wide = 2 if width > 32 and width % 2 == 0 else 1, triton.cdiv(rows * length, TILE), padded_size(width)
+    stages = 2 if x.is_cuda and _shared_memory(x.device.index) >= 181_000 else 1
+    common, drop = dict(WIDTH=width, HALF=torch.get_float32_matmul_precision() != "highest"), dict(DROP=p > 0, threshold=round(p * 2**32), scale=1 / (1 - p))
+    row, place = dict(**common, **drop, LENGTH=length, BL=padded_size(length // 2 + 1), FREQUENCIES=length // 2 + 1), dict(**common, **drop, BT=TILE, BD=wide)
+    own = {"filter": dict(**row, BD=wide), "feed": place, "feed_back": place, "filter_back": dict(**row, BD=padded_size(width // split), SPLIT=split, num_stages=stages),
+           "weights": dict(**common, BD=wide, LENGTH=TILE, BL=TILE)}
+    shares, pieces = {"filter_back": split, "weights": 4}, {"filter": rows, "filter_back": rows}
+    return {k: {**own[k], "PARTS": programs_each(x, shares.get(k, 1) * members, pieces.get(k, tiles), PROGRAMS[k]), **SETTINGS[k]} for k in SETTINGS}
+
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #809232a8
 class LongFilterBlock(torch.autograd.Function):
     "One block of FMLP-Rec on float32 tensors with members, for rows of up to 255 places; checked by the caller (`filters_fit`)."
-    tile = 64                                       # places of the feed-forward part at a time
-    of_rows, of_places, of_weights = dict(num_warps=8, num_stages=1), dict(num_warps=4, num_stages=2), dict(num_warps=4, num_stages=3)
-    rows_back, places_back = dict(num_warps=8), dict(num_warps=4, num_stages=1)
-
     @staticmethod
     def forward(ctx, x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2, eps1, eps2, p, key1, key2):
         x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2 = (v.contiguous() for v in (x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2))
-        (members, rows, length, width), half = x.shape, torch.get_float32_matmul_precision() != "highest"
-        places, tiles = rows * length, triton.cdiv(rows * length, LongFilterBlock.tile)
-        room, kind = tiles * LongFilterBlock.tile, torch.float16 if half else torch.float32
+        (members, rows, length, width), launch = x.shape, _launches(x, p)
+        places, tiles = rows * length, triton.cdiv(rows * length, TILE)
+        room, kind = tiles * TILE, torch.float16 if launch["filter"]["HALF"] else torch.float32
         out, normal1, normal2 = torch.empty_like(x), x.new_empty(members, room, width, dtype=kind), x.new_empty(members, room, width, dtype=kind)
         inverse1, inverse2 = x.new_empty(members, room), x.new_empty(members, room)
         if room > places: normal1[:, places:] = 0   # the weights' kernel reads whole tiles
         if not p: key1 = key2 = x                   # never read
-        common = dict(WIDTH=width, BD=padded_size(width), HALF=half)
-        drop = dict(threshold=round(p * 2**32), scale=1 / (1 - p), DROP=p > 0)
-        ctx.row = dict(**common, **drop, LENGTH=length, BL=padded_size(length // 2 + 1), FREQUENCIES=length // 2 + 1, **LongFilterBlock.of_rows)
-        split = 2 if width > 32 and width % 2 == 0 else 1
-        ctx.back = {**ctx.row, "BD": padded_size(width // split), "SPLIT": split, "PARTS": programs_each(x, 2 * split * members, rows), **LongFilterBlock.rows_back,
-                    "num_stages": 2 if x.is_cuda and _shared_memory(x.device.index) >= 181_000 else 1}
-        ctx.row["PARTS"] = programs_each(x, 2 * members, rows)
-        ctx.place = dict(**common, **drop, BT=LongFilterBlock.tile, PARTS=programs_each(x, members, tiles))
-        ctx.weights, ctx.sizes = dict(**common, LENGTH=LongFilterBlock.tile, BL=LongFilterBlock.tile, **LongFilterBlock.of_weights), (places, room, tiles)
-        table = _half_table(length, ctx.row["BL"], x.device)
+        table = _half_table(length, launch["filter"]["BL"], x.device)
         with torch.cuda.device_of(x):
-            _filter_kernel[(ctx.row["PARTS"], members)](x, weight, table, key1, normal1, inverse1, rows, room, eps1, **ctx.row)
-            _feed_kernel[(ctx.place["PARTS"], members)](normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, out, normal2, inverse2, places, room, eps2, **ctx.place, **LongFilterBlock.of_places)
+            _filter_kernel[(launch["filter"]["PARTS"], members)](x, weight, table, key1, normal1, inverse1, rows, room, eps1, **launch["filter"])
+            _feed_kernel[(launch["feed"]["PARTS"], members)](normal1, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, key2, out, normal2, inverse2, places, room, eps2, **launch["feed"])
+        ctx.launch, ctx.sizes = launch, (places, room, tiles)
         ctx.save_for_backward(x, weight, gamma1, beta1, w1, b1, w2, gamma2, key1, key2, table, normal1, normal2, inverse1, inverse2)
         return out
 
@@ -187,15 +192,15 @@ class LongFilterBlock(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient):
         x, weight, gamma1, beta1, w1, b1, w2, gamma2, key1, key2, table, normal1, normal2, inverse1, inverse2 = ctx.saved_tensors
-        (members, rows, _, width), (places, room, tiles) = x.shape, ctx.sizes
+        (members, rows, _, width), (places, room, tiles), launch = x.shape, ctx.sizes, ctx.launch
         through, to_x, outside, lifts = torch.empty_like(x), torch.empty_like(x), torch.empty_like(normal1), x.new_empty(members, tiles)
-        to_filter, to_vectors = x.new_empty(ctx.back["PARTS"], *weight.shape), x.new_empty(tiles, 5, members, width)
-        weight_sums = x.new_empty(programs_each(x, 4 * members, tiles), w1.numel() + w2.numel() + b1.numel())
+        to_filter, to_vectors = x.new_empty(launch["filter_back"]["PARTS"], *weight.shape), x.new_empty(tiles, 5, members, width)
+        weight_sums = x.new_empty(launch["weights"]["PARTS"], w1.numel() + w2.numel() + b1.numel())
         with torch.cuda.device_of(x):
-            _feed_backward_kernel[(ctx.place["PARTS"], members)](gradient.contiguous(), normal1, normal2, inverse1, inverse2, w1, b1, w2, gamma1, beta1, gamma2, key2, through, outside, lifts,
-                                                                 to_vectors, places, room, **ctx.place, **LongFilterBlock.places_back)
-            _filter_backward_kernel[(ctx.back["PARTS"], ctx.back["SPLIT"], members)](through, x, weight, table, key1, to_x, to_filter, rows, **ctx.back)
-            _block_weights_kernel[(len(weight_sums), 4, members)](normal1, outside, lifts, w1, b1, w2, gamma1, beta1, weight_sums, weight_sums.shape[1], tiles, PARTS=len(weight_sums), **ctx.weights)
+            _feed_backward_kernel[(launch["feed_back"]["PARTS"], members)](gradient.contiguous(), normal1, normal2, inverse1, inverse2, w1, b1, w2, gamma1, beta1, gamma2, key2, through, outside, lifts,
+                                                                           to_vectors, places, room, **launch["feed_back"])
+            _filter_backward_kernel[(launch["filter_back"]["PARTS"], launch["filter_back"]["SPLIT"], members)](through, x, weight, table, key1, to_x, to_filter, rows, **launch["filter_back"])
+            _block_weights_kernel[(launch["weights"]["PARTS"], 4, members)](normal1, outside, lifts, w1, b1, w2, gamma1, beta1, weight_sums, weight_sums.shape[1], tiles, **launch["weights"])
         of_gamma2, of_beta2, of_b2, of_gamma1, of_beta1 = add_parts(to_vectors)
         of_w1, of_w2, of_b1 = (g.view_as(w) for g, w in zip(add_parts(weight_sums).split([w.numel() for w in (w1, w2, b1)]), (w1, w2, b1)))
         return to_x, add_parts(to_filter), of_gamma1, of_beta1, of_w1, of_b1, of_w2, of_b2, of_gamma2, of_beta2, *[None] * 5
