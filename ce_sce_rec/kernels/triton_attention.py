@@ -15,7 +15,7 @@ try:
 except ImportError:
     triton = tl = None
 from .gather import _sum_rows
-from .triton_blocks import _dropout_factor, _keep_pairs, _precision, _shared_memory, _words, jit, span
+from .triton_blocks import _drops, _dropout_factor, _keep_pairs, _precision, _shared_memory, _words, jit, span
 from .triton_gather import _sum_piece
 
 # %% auto #0
@@ -473,7 +473,7 @@ class _Pass:
         self.line, self.table, self.weights = line, table, weights
         self.members, self.rows, self.width, self.blocks = *line.items.shape, table.shape[-1], len(weights) // 12
         self.shape = dict(WIDTH=self.width, D=max(16, triton.next_power_of_2(self.width)))
-        self.common = dict(**self.shape, threshold=round(line.p * 2**32), scale=1 / (1 - line.p), DROP=line.p > 0, PRECISION=_precision())
+        self.common = dict(**self.shape, **_drops(line.p), PRECISION=_precision())
         self.attention = dict(BLOCK=-(-line.max_length // 16) * 16, NULL=line.null, factor=self.width**-0.5)
         self.room = room or self.make_room()
         self.shares, self.kept, self.lines = self.room

@@ -12,7 +12,7 @@ try:
     from triton import language as tl
 except ImportError:
     triton = tl = None
-from .triton_gather import _dropout_factor, _keep_pairs, _words
+from .triton_gather import _drops, _dropout_factor, _keep_pairs, _words
 from .triton_ranks import jit, span
 
 # %% auto #0
@@ -114,8 +114,7 @@ class ResidualNorm(torch.autograd.Function):
         rows, padded = x.numel() // members // width, max(2, triton.next_power_of_2(width))
         block = max(1, ResidualNorm.elements // padded)
         key = x if key is None else key.reshape(-1)             # never read without dropout
-        ctx.shared = dict(rows=rows, threshold=round(p * 2**32), scale=1 / (1 - p), weight_step=width if weight.ndim == 2 else 0,
-                          key_step=int(p > 0 and len(key) > 1), WIDTH=width, PADDED=padded, ROWS=block, DROP=p > 0, num_warps=ResidualNorm.warps)
+        ctx.shared = dict(rows=rows, **_drops(p), weight_step=width if weight.ndim == 2 else 0, key_step=int(p > 0 and len(key) > 1), WIDTH=width, PADDED=padded, ROWS=block, num_warps=ResidualNorm.warps)
         out, means, scales = torch.empty_like(x), x.new_empty(members, rows), x.new_empty(members, rows)
         with torch.cuda.device_of(x):
             _norm_kernel[(triton.cdiv(rows, block), members)](x, residual, weight, bias, key, out, means, scales, eps=eps, **ctx.shared)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from .gather import _sum_rows
-from .triton_blocks import _dropout_factor, _shared_memory, add_parts, jit, span
+from .triton_blocks import _drops, _dropout_factor, _shared_memory, add_parts, jit, span
 try:
     import triton
     from triton import language as tl
@@ -317,7 +317,7 @@ class FilterBlock(torch.autograd.Function):
         inverse1, inverse2 = x.new_empty(members, rows, length), x.new_empty(members, rows, length)
         if not p: key1 = key2 = x                   # never read
         ctx.row = dict(LENGTH=length, WIDTH=width, BL=padded_size(length), BD=padded_size(width), HALF=half)
-        ctx.filter = dict(BF=padded_size(frequencies), FREQUENCIES=frequencies, DROP=p > 0, threshold=round(p * 2**32), scale=1 / (1 - p), PARTS=programs_each(x, members, rows))
+        ctx.filter = dict(BF=padded_size(frequencies), FREQUENCIES=frequencies, **_drops(p), PARTS=programs_each(x, members, rows))
         table = _table(length, ctx.row["BL"], ctx.filter["BF"], x.device)
         with torch.cuda.device_of(x):
             _block_kernel[(ctx.filter["PARTS"], members)](x, weight, w1, b1, w2, b2, gamma1, beta1, gamma2, beta2, table, key1, key2, out, normal1, normal2, inverse1, inverse2,
@@ -395,8 +395,7 @@ class NormedEmbedding(torch.autograd.Function):
         items, positions, gamma, beta, sequences = (v.contiguous() for v in (items, positions, gamma, beta, sequences))
         (members, rows, length), width = sequences.shape, items.shape[-1]
         key, out = key if p else sequences, items.new_empty(*sequences.shape, width)
-        ctx.shared = dict(rows=rows, table_rows=items.shape[1], eps=eps, threshold=round(p * 2**32), scale=1 / (1 - p), LENGTH=length, WIDTH=width,
-                          BL=padded_size(length, 64), BD=padded_size(width), DROP=p > 0, **NormedEmbedding.tile)
+        ctx.shared = dict(rows=rows, table_rows=items.shape[1], eps=eps, **_drops(p), LENGTH=length, WIDTH=width, BL=padded_size(length, 64), BD=padded_size(width), **NormedEmbedding.tile)
         parts = min(NormedEmbedding.parts, rows)
         with torch.cuda.device_of(items):
             _embed_kernel[(parts, triton.cdiv(length, ctx.shared["BL"]), members)](items, positions, gamma, beta, sequences, key, out, PARTS=parts, **ctx.shared)

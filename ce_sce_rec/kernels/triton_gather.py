@@ -92,6 +92,10 @@ def _dropout_factor(key, row, threshold, scale, WIDTH: tl.constexpr, PADDED: tl.
         keep = tl.where(element % 2 == 0, word & 0xFFFFFFFF, word >> 32).to(tl.int64) >= threshold
     return tl.where(keep, scale, 0.0)
 
+def _drops(p: float) -> dict:
+    "What a kernel is told of a rate: a word below the threshold is dropped, the others are scaled."
+    return dict(threshold=round(p * 2**32), scale=1 / (1 - p), DROP=p > 0)
+
 # %% ../../nbs/system/03e2_kernels_triton_gather.ipynb #fa16e4d7
 def _mask(p, key, places, instead):
     "What a kernel is told of a mask: the keys, places for each key, threshold and scale. Without dropout `instead` stands for the keys, which are not read."
