@@ -216,25 +216,11 @@ def _strip(rows, items, bias, counts, own, targets, scales, eta, top_out, total_
     tl.store(total_out + at, total, mask=inside)
     if MIX: tl.store(mixed_out + at[:, None] * BD + place[None, :], mixed, mask=inside[:, None])
 
-# %% ../../nbs/system/03c_kernels_triton.ipynb #21293aa6
+# %% ../../nbs/system/03c_kernels_triton.ipynb #eb3a89f7
 #| eval: false
 @triton.jit
-def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad, items, counts, own, targets, weights, scales, alpha, T, item_step, count_step, count_stride, padded, slots,
-             D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT: tl.constexpr, LIFT_ITEMS: tl.constexpr, SLOTS_AT_ONCE: tl.constexpr):
-    "From the splits' sums: each row's weighted loss, its gradient, and the two numbers that the items' kernel needs of it."
-    member = tl.program_id(2).to(tl.int64)
-    tops += member * slots * T; totals += member * slots * T; mixeds += member * slots * T * BD; items += member * item_step; counts += member * count_step
-    own += member if MODE == LOGISTIC else member * padded; targets += member * padded; scales += member * 4
-    if HAS_WEIGHTS: weights += member * T
-    if MIX: hidden_grad += member * T * D
-    losses += member * padded; pull += member * padded; level += member * padded; shift_grad += member * padded
-    row, place = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD)
-    inside = row < T
-    weight = tl.load(weights + row, mask=inside, other=0).to(tl.float32) if HAS_WEIGHTS else tl.where(inside, 1.0 / T, 0.0)
-    item_scale, heaviest = 1.0, 1.0
-    if SCALED:
-        item_scale = tl.load(scales)
-        heaviest = tl.load(scales + 2) if HAS_WEIGHTS else 1.0 / T
+def _joined(tops, totals, mixeds, row, place, inside, T, slots, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, SLOTS_AT_ONCE: tl.constexpr):
+    "Of some rows' splits: the maximum, once as it is and once with 0 for a row without items, the sum of exponentials below it, and their mix of items."
     top = tl.zeros((BM,), tl.float32) if MODE == LOGISTIC else tl.full((BM,), float("-inf"), tl.float32)
     for start in range(0, slots, SLOTS_AT_ONCE):
         slot = start + tl.arange(0, SLOTS_AT_ONCE)
@@ -254,6 +240,44 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
             parts = tl.load(mixeds + at[:, :, None] * BD + place[None, None, :], mask=real[:, :, None], other=0)
             if MODE != LOGISTIC: parts *= fade[:, :, None]
             mixed += tl.sum(parts, 0)
+    return top, safe, total, mixed
+
+# %% ../../nbs/system/03c_kernels_triton.ipynb #e8f89a57
+#| eval: false
+@triton.jit
+def _target_loss(total, gap, own_row, target, drawn_at, inside, alpha, BM: tl.constexpr, MODE: tl.constexpr, LIFT: tl.constexpr):
+    "The loss of each row, and 1 - p of its target; `gap` is how far the maximum lies above the target's score, in base 2."
+    x = (gap - LIFT) * LN2 + tl.log(total * alpha)       # log of the others' share
+    a = tl.zeros((BM,), tl.float32)
+    if MODE == COUNTED:
+        drawn = tl.load(drawn_at, mask=inside & (target >= 0), other=0).to(tl.float32) * alpha
+        a = tl.where(drawn > 1, tl.log(tl.maximum(drawn, 1.0)) + _log1p(1 / tl.maximum(drawn, 1.0)), _log1p(tl.minimum(drawn, 1.0)))
+    larger = tl.where(x > a, x, a)
+    loss = larger + _log1p(tl.exp2(-tl.abs(x - a) * LOG2E))
+    loss = tl.where(x != x, x, loss)                                        # NaN stays NaN
+    loss = tl.where(own_row == float("inf"), float("nan"), loss)
+    return loss, tl.exp2((x - loss) * LOG2E)
+
+# %% ../../nbs/system/03c_kernels_triton.ipynb #21293aa6
+#| eval: false
+@triton.jit
+def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad, items, counts, own, targets, weights, scales, alpha, T, item_step, count_step, count_stride, padded, slots,
+             D: tl.constexpr, BD: tl.constexpr, BM: tl.constexpr, MODE: tl.constexpr, MIX: tl.constexpr, HAS_WEIGHTS: tl.constexpr, SCALED: tl.constexpr, LIFT: tl.constexpr, LIFT_ITEMS: tl.constexpr, SLOTS_AT_ONCE: tl.constexpr):
+    "From the splits' sums: each row's weighted loss, its gradient, and the two numbers that the items' kernel needs of it."
+    member = tl.program_id(2).to(tl.int64)
+    tops += member * slots * T; totals += member * slots * T; mixeds += member * slots * T * BD; items += member * item_step; counts += member * count_step
+    own += member if MODE == LOGISTIC else member * padded; targets += member * padded; scales += member * 4
+    if HAS_WEIGHTS: weights += member * T
+    if MIX: hidden_grad += member * T * D
+    losses += member * padded; pull += member * padded; level += member * padded; shift_grad += member * padded
+    row, place = tl.program_id(0) * BM + tl.arange(0, BM), tl.arange(0, BD)
+    inside = row < T
+    weight = tl.load(weights + row, mask=inside, other=0).to(tl.float32) if HAS_WEIGHTS else tl.where(inside, 1.0 / T, 0.0)
+    item_scale, heaviest = 1.0, 1.0
+    if SCALED:
+        item_scale = tl.load(scales)
+        heaviest = tl.load(scales + 2) if HAS_WEIGHTS else 1.0 / T
+    top, safe, total, mixed = _joined(tops, totals, mixeds, row, place, inside, T, slots, BD, BM, MODE, MIX, SLOTS_AT_ONCE)
     if MODE == LOGISTIC:
         loss = total
         factor = weight / (item_scale * (1 << LIFT))
@@ -263,16 +287,7 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
         own_row = tl.load(own + row, mask=inside, other=0)
         target = tl.load(targets + row, mask=inside, other=-1)
         gap = safe - own_row * LOG2E                                            # before the loss: near 1e4 float32 counts in thousandths
-        x = (gap - LIFT) * LN2 + tl.log(total * alpha)       # log of the others' share
-        a = tl.zeros((BM,), tl.float32)
-        if MODE == COUNTED:
-            drawn = tl.load(counts + row.to(tl.int64) * count_stride + target, mask=inside & (target >= 0), other=0).to(tl.float32) * alpha
-            a = tl.where(drawn > 1, tl.log(tl.maximum(drawn, 1.0)) + _log1p(1 / tl.maximum(drawn, 1.0)), _log1p(tl.minimum(drawn, 1.0)))
-        larger = tl.where(x > a, x, a)
-        loss = larger + _log1p(tl.exp2(-tl.abs(x - a) * LOG2E))
-        loss = tl.where(x != x, x, loss)                                        # NaN stays NaN
-        loss = tl.where(own_row == float("inf"), float("nan"), loss)
-        missing = tl.exp2((x - loss) * LOG2E)                                   # 1 - p of the target
+        loss, missing = _target_loss(total, gap, own_row, target, counts + row.to(tl.int64) * count_stride + target, inside, alpha, BM, MODE, LIFT)
         factor = tl.where(top == float("-inf"), 0.0, weight * alpha * tl.exp2(gap - loss * LOG2E - LIFT) / item_scale)
         tl.store(level + row, own_row * LOG2E + loss * LOG2E - tl.log2(alpha) - tl.log2(weight / heaviest * LIFT_ITEMS))
         tl.store(pull + row, -missing * (weight / heaviest) * LIFT_ITEMS)
@@ -285,6 +300,29 @@ def _combine(tops, totals, mixeds, hidden_grad, losses, pull, level, shift_grad,
             gradient -= (weight * missing)[:, None] * e
         gradient = tl.where((weight == 0)[:, None], 0.0, gradient)
         tl.store(hidden_grad + row.to(tl.int64)[:, None] * D + place[None, :], gradient, mask=inside[:, None] & (place < D)[None, :])
+
+# %% ../../nbs/system/03c_kernels_triton.ipynb #06cb2a6e
+#| eval: false
+@triton.jit
+def _pulls(s, c, force, row, column, own, targets, level, eta, MODE: tl.constexpr):
+    "The gradient of a tile of scores, items by rows: `s` in base 2, `c` how often an item was drawn, `force` the target's own."
+    if MODE == LOGISTIC:
+        s -= tl.load(own) * LOG2E
+        s = tl.where(c > 0, s, float("-inf"))
+        u = tl.exp2(-tl.abs(s))
+        g = tl.where(s > 0, c, c * u) / (1 + u) * force[None, :]
+        g = tl.where((c > 0) & (force != 0)[None, :], g, 0.0)
+    else:
+        g = s - tl.load(level + row)[None, :]
+        if MODE == COUNTED: g = tl.where(c > 0, g, float("-inf"))
+        if MODE == MARGIN:
+            own_row = tl.load(own + row) * LOG2E
+            g = tl.where(s < (own_row - eta * tl.abs(own_row) - 1e-8 * LOG2E)[None, :], float("-inf"), g)
+        g = tl.exp2(g)
+        if MODE == COUNTED: g *= c
+        target = tl.load(targets + row)
+        g = tl.where(target[None, :] == column[:, None], force[None, :], g)
+    return g
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #97770dbf
 #| eval: false
@@ -322,22 +360,8 @@ def _item_tile(rows, items, bias, counts, own, targets, pull, level, scales, ups
         if HAS_BIAS: s += b[:, None]
         force = tl.load(pull + row)
         if MODE >= COUNTED: c = tl.load(counts + (row.to(tl.int64) * count_stride)[None, :] + column[:, None], mask=(row < T)[None, :] & (column < count_columns)[:, None], other=0).to(tl.float32)
-        if MODE == LOGISTIC:
-            s -= tl.load(own) * LOG2E
-            s = tl.where(c > 0, s, float("-inf"))
-            u = tl.exp2(-tl.abs(s))
-            g = tl.where(s > 0, c, c * u) / (1 + u) * force[None, :]
-            g = tl.where((c > 0) & (force != 0)[None, :], g, 0.0)
-        else:
-            g = s - tl.load(level + row)[None, :]
-            if MODE == COUNTED: g = tl.where(c > 0, g, float("-inf"))
-            if MODE == MARGIN:
-                own_row = tl.load(own + row) * LOG2E
-                g = tl.where(s < (own_row - eta * tl.abs(own_row) - 1e-8 * LOG2E)[None, :], float("-inf"), g)
-            g = tl.exp2(g)
-            if MODE == COUNTED: g *= c
-            target = tl.load(targets + row)
-            g = tl.where(target[None, :] == column[:, None], force[None, :], g)
+        if MODE < COUNTED: c = s        # not read
+        g = _pulls(s, c, force, row, column, own, targets, level, eta, MODE)
         if WANT_BIAS: bias_sum += tl.sum(g, 1)
         if WANT_ITEMS: gradient = tl.dot(g.to(x.dtype), x, gradient, input_precision=PRECISION)
     at = tl.program_id(1).to(tl.int64) * N + long
