@@ -327,6 +327,7 @@ def run_together(
     failed = dict(zip(missing, _train_members([configs[i] for i in missing], [ids[i] for i in missing], split, store, device, report, turn))) if missing else {}
     return [failed.get(i) or _stored(store, run_id) for i, run_id in enumerate(ids)]
 
+# %% ../nbs/system/14_runs.ipynb #11726913
 def _note_other_ids(store, run_ids, backbone, data):
     "Warn of stored runs whose original ids are not those of these data: the runs are the same, but recommendations would go by the old ids."
     if not run_ids: return

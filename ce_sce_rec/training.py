@@ -321,6 +321,7 @@ def hidden_states(backbone: Backbone, batch: Batch) -> Float[Tensor, "*members t
     if batch.cells is None: return states
     return states.gather(-2, batch.cells.unsqueeze(-1).expand(*batch.cells.shape, states.shape[-1]))
 
+# %% ../nbs/system/13_training.ipynb #7173468c
 @patch
 def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"], batch: Batch, weights: Float[Tensor, "*members targets"],
                   keys: Int[Tensor, "draws members"]) -> Float[Tensor, "members"]:
@@ -334,6 +335,7 @@ def member_losses(self: Trainer, hidden: Float[Tensor, "*members targets width"]
     def of_member(loss, h, table, targets, generator, users, w, b): return loss(h, table, targets, generator, seen=self.seen, users=users, weights=w, bias=b)
     return torch.stack(self.side_by_side([partial(of_member, *own) for own in parts]))
 
+# %% ../nbs/system/13_training.ipynb #5fa8339f
 @patch
 def side_by_side(self: Trainer, works: list[Callable[[], Tensor]]) -> list[Tensor]:
     "What some independent works return; where steps are recorded, each runs on a stream of its own, and so does its backward pass."
@@ -440,6 +442,7 @@ def evaluate(self: Trainer, part: str) -> dict[int, Evaluation]:
     if all(self.failed): raise self.failed[0]
     return dict(zip(self.alive(), evaluations(ranks[~broken], self.data, part, self.masked)))
 
+# %% ../nbs/system/13_training.ipynb #66560a11
 @patch
 def validate(self: Trainer) -> dict[int, dict[str, float]]:
     "Validation metrics of every member now; remembers the weights that are the best so far."
@@ -451,6 +454,7 @@ def validate(self: Trainer) -> dict[int, dict[str, float]]:
         self.carry_out(("best weights", e), partial(self.keep_weights, e))
     return metrics
 
+# %% ../nbs/system/13_training.ipynb #05dbccf6
 @patch
 def keep_weights(self: Trainer, member: int) -> None:
     "Copy the weights of one member to where its best are kept, memory that stays the same until a checkpoint is taken up."
@@ -619,6 +623,7 @@ def carry_out(self: Trainer, name, work: Callable[[], None]) -> None:
     self.warm.add(name)
     work()
 
+# %% ../nbs/system/13b_together.ipynb #6a3e80c2
 @patch
 def record(self: Trainer, name, work: Callable[[], None]) -> None:
     "Record some work; where that fails it is computed one operation at a time from then on, and that is said."
@@ -633,6 +638,7 @@ def record(self: Trainer, name, work: Callable[[], None]) -> None:
         warnings.warn(f"{name[0] if isinstance(name, tuple) else name}: cannot be recorded and is computed one operation at a time, which is slower: {e}")
     else: self.graphs[name] = graph
 
+# %% ../nbs/system/13b_together.ipynb #03d5e463
 @patch
 def recording_stream(self: Trainer) -> torch.cuda.Stream:
     "The stream on which work is recorded: the one on which it will be replayed. The default stream cannot be recorded; one of the trainer's own takes its place."

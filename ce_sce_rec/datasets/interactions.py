@@ -117,6 +117,7 @@ def _time_array(times, lengths):
         if len(part) and (part.dtype.kind not in "iuf" or part.dtype.kind == "f" and not (part == np.floor(part)).all()): raise DatasetError(f"times must be whole numbers; those of user {user + 1} are not")
     return np.concatenate([p.astype(np.int64) for p in parts])
 
+# %% ../../nbs/system/05_interactions.ipynb #c6780b62
 def from_sequences(
     sequences: Iterable[Sequence],      # the items of each user, oldest first; ids are integers or strings
     user_ids: Sequence | None = None,   # original user ids; 1 … U if None

@@ -120,6 +120,7 @@ def _quarters(w1, w2, d, WIDTH: tl.constexpr, HALF: tl.constexpr):
             _operand(tl.load(second, mask=square, other=0.0), HALF), _operand(tl.load(second + WIDTH, mask=square, other=0.0), HALF),
             _operand(tl.load(second + 2 * WIDTH, mask=square, other=0.0), HALF), _operand(tl.load(second + 3 * WIDTH, mask=square, other=0.0), HALF))
 
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #886582cf
 @jit
 def _feed_forward(states, quarters, bias1, bias2, there, WIDTH: tl.constexpr, HALF: tl.constexpr):
     "The feed-forward part of some rows."
@@ -132,6 +133,7 @@ def _feed_forward(states, quarters, bias1, bias2, there, WIDTH: tl.constexpr, HA
     total += tl.load(bias2, mask=there, other=0.0)[None, :]
     return total
 
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #e4bf020a
 @jit
 def _dropped_and_normed(total, states, key, number, normal_to, inverse_to, cell, present, d, eps, threshold, scale, WIDTH: tl.constexpr, BD: tl.constexpr, ROWS: tl.constexpr, DROP: tl.constexpr):
     "Dropout, residual and norm of some rows, whose numbers choose the mask; what the way back needs is stored."
@@ -304,6 +306,7 @@ def programs_each(like: Tensor, shares: int, rows: int, at_a_time: int = 2) -> i
     "Programs for each of so many shares of the work, one for each row at most: so many for each multiprocessor in all."
     return max(1, min(rows, at_a_time * _multiprocessors(like.device) // shares))
 
+# %% ../../nbs/system/03h_kernels_triton_filters.ipynb #3c3d7f5c
 class FilterBlock(torch.autograd.Function):
     "One block of FMLP-Rec on float32 tensors with members; checked by the caller (`filters_fit`)."
     forward_tile, backward_tile, weights_tile = dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=1), dict(num_warps=4, num_stages=3)

@@ -56,6 +56,7 @@ def _filter_weights(weight, f, d, known, FREQUENCIES: tl.constexpr, WIDTH: tl.co
     at = weight + f[:, None] * WIDTH + d[None, :]
     return tl.load(at, mask=known, other=0.0), tl.load(at + FREQUENCIES * WIDTH, mask=known, other=0.0)
 
+# %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #e858110e
 @jit
 def _filter_kernel(x, weight, table, key1, normal1, inverse1, rows, room, eps, threshold, scale, LENGTH: tl.constexpr, WIDTH: tl.constexpr, BL: tl.constexpr, BD: tl.constexpr,
                    FREQUENCIES: tl.constexpr, PARTS: tl.constexpr, DROP: tl.constexpr, HALF: tl.constexpr):
