@@ -48,6 +48,7 @@ def export_results(
         write_evidence(directory/f"{file}_users.npz", {r.run: store.load(r.run_id).ranks for r in part[["run", "run_id"]].itertuples()}, part["split_fingerprint"].iloc[0])
     return counts
 
+# %% ../nbs/system/15d2_exports.ipynb #2fea017d
 def _of_one_version(rows, evidence, failures):
     "The rows of one version of a data set: the one that the file of ranks is of, else the one with the most runs. Others are noted, or refused if there is nowhere to note them."
     versions = rows["split_fingerprint"].value_counts(sort=True)
@@ -96,6 +97,7 @@ def masking_rows(
     new = pd.DataFrame(rows)
     return new if known is None else pd.concat([known, new], ignore_index=True)
 
+# %% ../nbs/system/15d2_exports.ipynb #abc349ef
 def _split_of(dataset, data_dir):
     "The split of a data set, or None with a warning if it is not at hand."
     try: return as_split(load_dataset(dataset, data_dir))

@@ -11,12 +11,19 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+# %% auto #0
+__all__ = ['launch', 'launch_unseen']
+
+# %% ../nbs/system/02b_randomness_triton.ipynb #22ab96fe
+#| eval: false
 @triton.jit
 def _mix(z):
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB
     return z ^ (z >> 31)
 
+# %% ../nbs/system/02b_randomness_triton.ipynb #757ec38d
+#| eval: false
 @triton.jit
 def _draw_kernel(keys, out, high, count, high_number, row, MODE: tl.constexpr, BLOCK: tl.constexpr):
     blocks = tl.cdiv(count, BLOCK)
@@ -29,9 +36,6 @@ def _draw_kernel(keys, out, high, count, high_number, row, MODE: tl.constexpr, B
     if MODE == 1: tl.store(to, ((word & 0x7FFFFFFFFFFFFFFF) % tl.cast(high_number, tl.uint64)).to(tl.int64), mask=inside)
     if MODE == 2: tl.store(to, ((word & 0x7FFFFFFFFFFFFFFF) % tl.load(high + place // row, mask=inside, other=1).to(tl.uint64)).to(tl.int64), mask=inside)
     if MODE == 3: tl.store(to, (word >> 11).to(tl.int64).to(tl.float64) * 1.1102230246251565e-16, mask=inside)
-
-# %% auto #0
-__all__ = ['launch', 'launch_unseen']
 
 # %% ../nbs/system/02b_randomness_triton.ipynb #05e60c2c
 #| eval: false
@@ -67,6 +71,8 @@ def _place(seen, first, stop, bound, base, active, SHIFTED: tl.constexpr, STEPS:
         low, high = tl.where(open & below, middle + 1, low), tl.where(open & (below == 0), middle, high)
     return low - first
 
+# %% ../nbs/system/02b_randomness_triton.ipynb #72ebfccb
+#| eval: false
 @triton.jit
 def _unseen_kernel(key, users, targets, seen, offsets, out, count, chosen, num_items, STEPS: tl.constexpr, BLOCK: tl.constexpr):
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
