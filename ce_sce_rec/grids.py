@@ -379,10 +379,13 @@ def check_datasets(
         except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
 
 def check_seeds(seeds: int | Iterable[int]) -> list[int]:
-    "The seeds that are meant, 0, 1, … up to a number or those that are listed; a number below one is refused."
-    if not isinstance(seeds, int): return list(seeds)
-    if seeds < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
-    return list(range(seeds))
+    "The seeds that are meant, 0, 1, … up to a number or those that are listed; a number below one, an empty list and a negative seed are refused."
+    if np.isscalar(seeds):
+        if seeds < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
+        seeds = range(seeds)
+    seeds = list(seeds)
+    if not seeds or min(seeds) < 0: raise SettingError(f"seeds are at least one and not negative, not {seeds}")
+    return seeds
 
 # %% ../nbs/system/15d_grids.ipynb #c946adf1
 SOURCES = ("committed", "store", "runs")
