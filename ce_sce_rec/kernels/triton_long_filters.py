@@ -153,7 +153,7 @@ def _filter_backward_kernel(through, x, weight, table, key1, to_x, to_filter, ro
 
 # %% ../../nbs/system/03h2_kernels_triton_long_filters.ipynb #6d1f9a42
 TILE = 64           # places of the feed-forward part at a time
-SETTINGS = {"filter": dict(num_warps=8, num_stages=1), "feed": dict(num_warps=4, num_stages=2), "feed_back": dict(num_warps=4, num_stages=1), "filter_back": dict(num_warps=8), "weights": dict(num_warps=4, num_stages=3)}
+SETTINGS = {"filter": dict(num_warps=8, num_stages=1), "feed": dict(num_warps=4, num_stages=2), "feed_back": dict(num_warps=4, num_stages=2), "filter_back": dict(num_warps=8), "weights": dict(num_warps=4, num_stages=3)}
 PROGRAMS = {"filter": 1, "feed": 2, "feed_back": 2, "filter_back": 1, "weights": 2}        # for each multiprocessor
 
 def _launches(x: Tensor, p: float) -> dict[str, dict]:
