@@ -59,12 +59,14 @@ def plot_learning_curves(
     return ax
 
 # %% ../nbs/system/01_plots.ipynb #4087313a
-def draw_frame(ax: plt.Axes, frame: dict[str, float] | None) -> None:
-    "Dashed grey lines with their names, for values that no training reaches or falls below."
+def draw_frame(ax: plt.Axes, frame: dict[str, float] | None, drawn: list[float] = ()) -> None:
+    "Dashed grey lines with their names, for values that no training reaches or falls below. A name stands above its line, or below it where fewer of the `drawn` values are in its way."
     for name, height in (frame or {}).items():
         ax.axhline(height, color=FRAME_COLOUR, ls="--", lw=1)
-        ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), xytext=(-4, 3), textcoords="offset points",
-                    ha="right", fontsize=8, color=FRAME_COLOUR)
+        room = 0.07 * (ax.get_ylim()[1] - ax.get_ylim()[0])
+        above, below = (sum(low < value < low + room for value in drawn) for low in (height, height - room))
+        ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), xytext=(-4, 3 if above <= below else -3), textcoords="offset points",
+                    ha="right", va="bottom" if above <= below else "top", fontsize=8, color=FRAME_COLOUR)
 
 # %% ../nbs/system/01_plots.ipynb #58d6d3dc
 def plot_final_values(
@@ -149,8 +151,9 @@ def plot_groups(
         shift = 0.6 * ((i + 0.5) / len(kinds) - 0.5)
         _dots_with_intervals(ax, [groups.index(g) + shift for g in rows[group]], rows, LOSS_COLOURS.get(kind, "#000000"))
         ax.plot([], [], "o", color=LOSS_COLOURS.get(kind, "#000000"), label=LOSS_NAMES.get(kind, kind))
-    draw_frame(ax, frame)
+    ax.margins(y=0.1)
     ax.set(xticks=range(len(groups)), xticklabels=[BACKBONE_NAMES.get(g, g) for g in groups], xlim=(-0.6, max(len(groups), 1) - 0.4), **labels)
+    draw_frame(ax, frame, [m for g, m in zip(summary[group], summary["mean"]) if 2 * groups.index(g) > len(groups) - 1])        # names stand on the right
     ax.grid(axis="x", visible=False)
     if not summary["mean"].notna().any(): return say_empty(ax)
     if len(kinds): ax.legend(loc="lower left", ncols=2)

@@ -58,14 +58,15 @@ class Card(threading.Thread):
         if self.process and self.process.poll() is None: self.process.send_signal(signal.SIGINT)
 
 
-def sample_power(watts, done):
-    "Append each GPU's draw of power in watts until all is done; nothing where there is no nvidia-smi."
+def sample_power(cards, watts, done):
+    "Append the draw of power in watts of each GPU that is at work, until all is done; nothing where there is no nvidia-smi."
     while not done.wait(SAMPLE_SECONDS):
         try: said = subprocess.run(["nvidia-smi", "--query-gpu=index,power.draw,name", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError): return
+        working = {card.number for card in cards if card.is_alive()}
         for line in said.splitlines():
             number, draw, name = (x.strip() for x in line.split(",", 2))
-            watts.setdefault(int(number), (name, []))[1].append(float(draw))
+            if int(number) in working: watts.setdefault(int(number), (name, []))[1].append(float(draw))
 
 
 def export(store, to, commit):
@@ -95,8 +96,8 @@ def main():
     to = Path(args.to); to.mkdir(parents=True, exist_ok=True)
     cards = [Card(n, commands, args.store, to/f"gpu{n}.log") for n, commands in enumerate(read_plan(Path(args.plan).read_text()))]
     watts, done, start = {}, threading.Event(), time.monotonic()
-    threading.Thread(target=sample_power, args=(watts, done), daemon=True).start()
     for card in cards: card.start()
+    threading.Thread(target=sample_power, args=(cards, watts, done), daemon=True).start()
     exported = start
     while any(card.is_alive() for card in cards):
         for card in cards: card.join(0.2)
