@@ -1,9 +1,9 @@
-"""Tries the settings of FMLP-Rec's kernels for long rows on this GPU: python tools/sweep_filters.py [OUT.csv] [--members 5] [--rows 512] [--length 200] [--width 64] [--commit NAME]
+"""Tries the settings of FMLP-Rec's kernels for long rows on this GPU: python tools/sweep_filters.py [OUT.csv] [--members 5 1 2 3 4] [--rows 512] [--length 200] [--width 64] [--commit NAME]
 
 Each setting (warps of a program, loads under way, programs for each multiprocessor, places at a time) is changed while the others stay as they are, for all five kernels at once, since
 none waits for another's setting. Prints the quickest of each kernel beside the present one, and writes the microseconds by torch's profiler as `nbs/results/long_filters.csv` has them.
-A setting that needs more than the GPU has is said to fail, and the others go on. To try what was found in a training, change `SETTINGS`, `PROGRAMS` and `TILE` of
-`ce_sce_rec.kernels.triton_long_filters`.
+Of several numbers of members the first is swept, the others are timed under the present settings. A setting that needs more than the GPU has is said to fail, and the others go on.
+To try what was found in a training, change `SETTINGS`, `PROGRAMS` and `TILE` of `ce_sce_rec.kernels.triton_long_filters`.
 """
 import argparse
 import sys
@@ -35,7 +35,7 @@ def block(members, rows, length, width, device, p=0.3):
 def microseconds(compute, repeats=5):
     "The mean time of each kernel."
     compute(); torch.cuda.synchronize()
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA], acc_events=True) as profile:
         for _ in range(repeats): compute()
         torch.cuda.synchronize()
     return {e.key: e.device_time_total / e.count for e in profile.key_averages()}
@@ -68,15 +68,16 @@ def sweep(compute, time, changes=CHANGES):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", nargs="?", default="long_filters.csv"); parser.add_argument("--commit", default="")
-    for name, default in (("members", 5), ("rows", 512), ("length", 200), ("width", 64)): parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--members", type=int, nargs="+", default=[5])
+    for name, default in (("rows", 512), ("length", 200), ("width", 64)): parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
     torch.set_float32_matmul_precision("high")
     if not torch.cuda.is_available(): sys.exit("times are those of a GPU, and there is none")
     if not 65 <= args.length <= 255 or not filters_fit(torch.empty(1, args.width, device="cuda"), args.length): sys.exit("these kernels serve rows of 65 to 255 places, at most 64 wide, on a GPU with 164 kB of shared memory")
-    table = sweep(block(args.members, args.rows, args.length, args.width, "cuda"), microseconds)
-    if table.empty: sys.exit("no setting runs here")
-    table = table.assign(members=args.members, device=torch.cuda.get_device_name(), commit=args.commit)
-    for kernel, rows in table.groupby("kernel", sort=False):
+    tables = [sweep(block(members, args.rows, args.length, args.width, "cuda"), microseconds, CHANGES[:1 if i else None]).assign(members=members) for i, members in enumerate(args.members)]
+    if tables[0].empty: sys.exit("no setting runs here")
+    table = pd.concat(tables).assign(device=torch.cuda.get_device_name(), commit=args.commit)
+    for kernel, rows in tables[0].groupby("kernel", sort=False):
         best = rows.loc[rows.microseconds.idxmin()]
         print(f"{kernel}: {rows.microseconds.iloc[0]:.0f} µs; quickest {best.microseconds:.0f} with {best.num_warps} warps, num_stages {best.num_stages or 'as the GPU allows'}, {best.programs_each_multiprocessor} programs for each multiprocessor" + (f", {best.tile} places" if best.tile else ""))
     table.to_csv(args.out, index=False); print(args.out)
