@@ -52,7 +52,7 @@ class RunConfig:
     mask_seen: str | bool = "auto"
     backbone_options: dict = field(default_factory=dict)    # max_length, width, dropout, …; defaults are filled in
     loss_options: dict = field(default_factory=dict)        # alpha, num_negatives, …; defaults are filled in
-    precision: str = "tf32"             # of products in training on CUDA, see `Trainer`
+    precision: str = "tf32"             # of products in training, see `Trainer`
 
     def __post_init__(self):
         set_ = lambda name, value: object.__setattr__(self, name, value)

@@ -50,7 +50,7 @@ class TrainingResult:
     members: int = 1            # how many models shared that time
 
 # %% ../nbs/system/13_training.ipynb #32326e7f
-PRECISIONS = ("float32", "tf32", "bfloat16")        # of products in training on CUDA; weights and their moments are float32 always
+PRECISIONS = ("float32", "tf32", "bfloat16")        # of products in training, on a CPU bfloat16 only; weights and their moments are float32 always
 STREAMS = 32                                        # streams of one kind on a device; after them torch hands out the first again
 
 class Turn:
@@ -72,7 +72,7 @@ class Trainer:
         mask_seen: str | bool = "auto",         # see `masks_seen`
         device: str | torch.device | None = None,   # the best there is if None
         monitor: str = "ndcg@10",               # validation metric that chooses the best epoch
-        precision: str = "tf32",                # of products in training on CUDA: "float32", "tf32" or "bfloat16"
+        precision: str = "tf32",                # of products in training: "float32", "tf32" (on CUDA) or "bfloat16"
         record: bool = True,                    # whether steps are recorded and replayed on CUDA
         turn: Turn | None = None,               # if several trainings share the device; held by the caller, see `Turn`
     ):
