@@ -157,10 +157,11 @@ def _frames(stream, names, separator, quoted, time, line, problems):
     reader = _quietly(lambda: pd.read_csv(stream, sep=separator, header=None, names=names, dtype=dtypes, chunksize=ROWS, low_memory=False, na_filter=False,
                                           index_col=False, skip_blank_lines=False, on_bad_lines="warn", quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE), problems, line)[0]
     if reader is None: return
+    before = line - 1           # lines that the parser has not seen; it counts from where it began, not from the piece
     while True:
         frame, messages = _quietly(lambda: next(reader, None), problems, line)
         if frame is None: return
-        bad = np.array([int(n) + line - 1 for m in messages for n in re.findall(r"line (\d+): expected", m)], int)
+        bad = np.array([int(n) + before for m in messages for n in re.findall(r"line (\d+): expected", m)], int)
         if len(bad): problems.add(int(bad.min()), "there are too many fields", len(bad))
         elif any("Length of header" in m for m in messages): problems.add(line, "there are too many fields", len(frame))
         end = line + len(frame) + len(bad)
