@@ -261,6 +261,17 @@ def p1_bounding_probability(
     if not ((nonnegative >= 0) & (nonnegative <= num_items)).all(): raise ValueError("num_nonnegative must lie in 0 … num_items")
     return _p1_formula(steps, nonnegative / num_items, num_negatives)
 
+# %% ../nbs/theory/08_choosing.ipynb #3fb6cdef
+def _smallest(enough, shape):
+    "The smallest whole numbers that are enough, for a condition that goes on holding once it holds."
+    high = np.ones(shape)
+    while not np.all(ok := enough(high)): high = np.where(ok, high, 2 * high)
+    low = np.floor(high / 2)    # high is enough, low is not (or 0)
+    while np.any(high - low > 1):
+        middle = np.floor((low + high + 1) / 2); ok = enough(middle)     # rounds up: at least 1, and `high` itself where they are neighbours
+        low, high = np.where(ok, low, middle), np.where(ok, middle, high)
+    return high.astype(np.int64)
+
 # %% ../nbs/theory/08_choosing.ipynb #10bc9df9
 @_in_kind
 def required_num_negatives(
@@ -277,10 +288,4 @@ def required_num_negatives(
     _check_sampling(rank, num_items, 1, alpha, metric)
     promise = (bounding_probability if bound else exact_bounding_probability)
     enough = lambda K: promise(rank, num_items, K, alpha, metric) >= probability
-    high = np.ones(np.broadcast_shapes(*map(np.shape, (probability, rank, num_items, alpha))))
-    while not np.all(ok := enough(high)): high = np.where(ok, high, 2 * high)
-    low = np.floor(high / 2)    # high is enough, low is not (or 0)
-    while np.any(high - low > 1):
-        middle = np.floor((low + high + 1) / 2); ok = enough(middle)     # rounds up: at least 1, and `high` itself where they are neighbours
-        low, high = np.where(ok, low, middle), np.where(ok, middle, high)
-    return high.astype(np.int64)
+    return _smallest(enough, np.broadcast_shapes(*map(np.shape, (probability, rank, num_items, alpha))))
