@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 import torch
+from .randomness import _triton_installed
 
 # %% auto #0
 __all__ = ['check_kernels']
@@ -28,7 +28,7 @@ def check_kernels(
     **environment: str,     # variables for the compiled run
 ) -> None:
     "Run a script in Triton's interpreter and, where there is a GPU, compiled. Raises AssertionError with the script's last words if it fails."
-    if find_spec("triton") is None: return print("the kernels: skipped, Triton is not installed")
+    if not _triton_installed(): return print("the kernels: skipped, Triton is not installed")
     for way in HEADINGS:
         if way == "compiled" and not torch.cuda.is_available(): return print("compiled: skipped, there is no GPU")
         more = {"TRITON_INTERPRET": "1"} if way == "interpreted" else {"TRITON_INTERPRET": "0", **environment}

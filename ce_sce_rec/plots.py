@@ -5,6 +5,7 @@
 # %% ../nbs/system/01_plots.ipynb #7e0d9cc8
 from __future__ import annotations
 import io
+from collections.abc import Sequence
 from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,7 +60,7 @@ def plot_learning_curves(
     return ax
 
 # %% ../nbs/system/01_plots.ipynb #4087313a
-def draw_frame(ax: plt.Axes, frame: dict[str, float] | None, drawn: list[float] = ()) -> None:
+def draw_frame(ax: plt.Axes, frame: dict[str, float] | None, drawn: Sequence[float] = ()) -> None:
     "Dashed grey lines with their names, for values that no training reaches or falls below. A name stands above its line, or below it where fewer of the `drawn` values are in its way."
     for name, height in (frame or {}).items():
         ax.axhline(height, color=FRAME_COLOUR, ls="--", lw=1)

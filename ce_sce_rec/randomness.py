@@ -6,6 +6,7 @@
 from __future__ import annotations
 import math
 import zlib
+from functools import cache
 from importlib.util import find_spec
 import numpy as np
 import torch
@@ -32,11 +33,11 @@ _MIX1, _MIX2 = -4658895280553007687, -7723592293110705685       # 0xBF58476D1CE4
 
 def splitmix64(z: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
     "Mix every 64-bit word; a bijection. The argument is overwritten."
-    z ^= (z >> 30) & 0x3FFFFFFFF
+    z ^= (z >> 30).bitwise_and_(0x3FFFFFFFF)
     z *= _MIX1
-    z ^= (z >> 27) & 0x1FFFFFFFFF
+    z ^= (z >> 27).bitwise_and_(0x1FFFFFFFFF)
     z *= _MIX2
-    z ^= (z >> 31) & 0x1FFFFFFFF
+    z ^= (z >> 31).bitwise_and_(0x1FFFFFFFF)
     return z
 
 def keyed_words(
@@ -50,9 +51,12 @@ def _plain_words(key, count):
     counter = torch.arange(1, count + 1, device=key.device) * GAMMA
     return splitmix64(counter + key.unsqueeze(-1))
 
+@cache
+def _triton_installed() -> bool: return find_spec("triton") is not None
+
 def _on_gpu(key):
-    "Whether one kernel can do it, see the next chapter."
-    return key.is_cuda and find_spec("triton") is not None
+    "Whether one kernel can do it, see `ce_sce_rec.triton_randomness`."
+    return key.is_cuda and _triton_installed()
 
 def _launch(*arguments):
     from ce_sce_rec.triton_randomness import launch

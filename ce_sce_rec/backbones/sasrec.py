@@ -120,7 +120,7 @@ def embed(self: SASRec, items: Int[Tensor, "*any"], columns: Int[Tensor, "*#any"
 import math
 import torch.nn.functional as F
 from .. import layers
-from ..kernels.blocks import _for_triton
+from ..kernels.gather import _for_triton
 from ..randomness import keyed_uniform
 from ..samples import Tokens
 

@@ -4,41 +4,20 @@
 
 # %% ../../nbs/system/03f_kernels_blocks.ipynb #00975042
 from __future__ import annotations
-import os
-from functools import cache
-from importlib.util import find_spec
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from .gather import _check_lookup, _Lookup, embedding_lookup
+from .gather import _check_lookup, _for_triton, _Lookup, embedding_lookup
+from ..randomness import GAMMA, splitmix64
 
 # %% auto #0
 __all__ = ['keyed_dropout', 'embedding_dropout', 'residual_norm', 'gru_last_state']
 
-# %% ../../nbs/system/03f_kernels_blocks.ipynb #6100e98a
-@cache
-def _triton_installed() -> bool: return find_spec("triton") is not None
-
-def _for_triton(*tensors) -> bool:
-    "Whether these tensors go to the Triton kernels: all float32, on a CUDA device or under Triton's interpreter."
-    reachable = tensors[0].is_cuda or os.environ.get("TRITON_INTERPRET") == "1"
-    return reachable and all(t.dtype == torch.float32 for t in tensors) and _triton_installed()
-
-# %% ../../nbs/system/03f_kernels_blocks.ipynb #9de5c426
-def _signed(bits: int) -> int: return bits - 2**64 if bits >= 2**63 else bits
-
-_GOLDEN, _MIX_1, _MIX_2 = (_signed(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
-
-def _mix(z):
-    "The finaliser of splitmix64, in place on int64."
-    for shift, factor in ((30, _MIX_1), (27, _MIX_2), (31, None)):
-        z ^= (z >> shift).bitwise_and_(2**(64 - shift) - 1)
-        if factor is not None: z *= factor
-    return z
-
 # %% ../../nbs/system/03f_kernels_blocks.ipynb #1d60c73b
+_TOP_BITS = -0x7FFFFFFF80000000        # 0x8000000080000000 as a signed number: the top bit of both halves
+
 def _keep(key, count, p):
     "(members, count) booleans: which elements stay."
     words, block = (count + 1) // 2, 2**14 if key.device.type == "cpu" else count + 1
@@ -46,8 +25,8 @@ def _keep(key, count, p):
     threshold = round(p * 2**32) - 2**31
     if threshold == 2**31: return kept.zero_()[:, :count]
     for start in range(0, words, block):
-        counter = torch.arange(start + 1, min(start + block, words) + 1, device=key.device).mul_(_GOLDEN)
-        word = _mix(key.unsqueeze(1) + counter).bitwise_xor_(_signed(0x8000000080000000))
+        counter = torch.arange(start + 1, min(start + block, words) + 1, device=key.device).mul_(GAMMA)
+        word = splitmix64(key.unsqueeze(1) + counter).bitwise_xor_(_TOP_BITS)
         torch.ge(word.view(torch.int32), threshold, out=kept[:, 2 * start:2 * start + 2 * len(counter)])
     return kept[:, :count]
 

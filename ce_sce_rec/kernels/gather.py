@@ -5,21 +5,17 @@
 # %% ../../nbs/system/03e_kernels_gather.ipynb #00975042
 from __future__ import annotations
 import os
-from functools import cache
-from importlib.util import find_spec
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from ..randomness import _triton_installed
 
 # %% auto #0
 __all__ = ['segment_sum', 'embedding_lookup', 'gathered_scores']
 
 # %% ../../nbs/system/03e_kernels_gather.ipynb #c58f2d0e
-@cache
-def _triton_installed() -> bool: return find_spec("triton") is not None
-
 def _for_triton(*tensors) -> bool:
     "Whether these tensors go to the Triton kernels: all float32, on a CUDA device or under Triton's interpreter."
     reachable = tensors[0].is_cuda or os.environ.get("TRITON_INTERPRET") == "1"

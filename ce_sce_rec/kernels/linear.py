@@ -4,17 +4,16 @@
 
 # %% ../../nbs/system/03b_kernels.ipynb #a2afcadd
 from __future__ import annotations
-import importlib.util
 import math
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from ..errors import DeviceError, check_name
+from ..randomness import _triton_installed
 
 # %% auto #0
 __all__ = ['CELLS_AT_ONCE', 'METHODS', 'FITS', 'TAKE_MEMBERS', 'Problem', 'multiplicities', 'Rows', 'Gradients', 'GradientInForward', 'refuse_second_derivative', 'members_of', 'linear_cross_entropy', 'linear_logistic_terms']
@@ -347,14 +346,11 @@ def linear_logistic_terms(
     return _solve(method, p, chunk)
 
 # %% ../../nbs/system/03c_kernels_triton.ipynb #fbad2495
-@cache
-def _has_triton() -> bool: return importlib.util.find_spec("triton") is not None
-
 def _triton(p: Problem, chunk=None) -> Float[Tensor, ""]:
     "Two kernels, no stored scores; imported where it is first used."
     if torch.float64 in (p.hidden.dtype, p.items.dtype): raise ValueError("method 'triton' computes in float32: use 'chunked' for float64")
     if p.hidden.shape[-1] > 256: raise ValueError(f"method 'triton' takes widths up to 256, not {p.hidden.shape[-1]}: use 'chunked'")
-    if not _has_triton(): raise DeviceError("method 'triton' needs the package triton, which comes with torch's CUDA builds: use 'chunked'")
+    if not _triton_installed(): raise DeviceError("method 'triton' needs the package triton, which comes with torch's CUDA builds: use 'chunked'")
     if not (p.hidden.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"): raise DeviceError(f"method 'triton' needs tensors on a GPU, not on {p.hidden.device}: use 'chunked'")
     from ce_sce_rec.kernels.triton_linear import solve
     return solve(p)
@@ -364,7 +360,7 @@ def _fits_triton(p: Problem) -> bool:
     "On a GPU, with inputs that may be rounded to eleven bits or are."
     if not p.hidden.is_cuda or p.hidden.shape[-1] > 256 or torch.float64 in (p.hidden.dtype, p.items.dtype): return False
     rounded = p.hidden.dtype != torch.float32 or torch.get_float32_matmul_precision() != "highest"
-    return rounded and _has_triton()
+    return rounded and _triton_installed()
 
 METHODS["triton"] = _triton
 TAKE_MEMBERS.add("triton")
