@@ -17,8 +17,8 @@ from .grids import (ALL_DATASETS, NUM_ITEMS, P2_BACKBONES, Cell, Unavailable, ce
 from .inference import RANK_CAP, Difference, UserEvidence, difference_of_means, difference_with_published, holm, judge_above, judge_as_good, paired_bootstrap, verdict
 from .paper import published_results
 from .runs import RunConfig, RunStore
-from .plots import BACKBONE_NAMES, LOSS_NAMES, metric_name, plot_differences
-from .report import DATASET_NAMES, Report, llm_rows, printed
+from .plots import ANSWER_COLOURS, BACKBONE_NAMES, LOSS_NAMES, metric_name, plot_differences
+from .report import DATASET_NAMES, LLM_MASKING, PUBLISHED_MASKING, Report, llm_rows, printed
 
 # %% auto #0
 __all__ = ['CLAIMS', 'Evidence', 'our_evidence', 'store_evidence', 'authors_evidence', 'Comparison', 'compare', 'compare_number',
@@ -27,7 +27,8 @@ __all__ = ['CLAIMS', 'Evidence', 'our_evidence', 'store_evidence', 'authors_evid
            'pairwise_below_llm', 'ce_above_llm', 'sce_above_llm', 'llm_size_gains_little', 'recency_above_llm',
            'truncation_helps', 'sce_100_comparable_to_ssm_500', 'alpha_needs_ten_negatives', 'robust_to_alpha',
            'unbiased_alpha_above_100', 'epochs_to_half', 'nce_starts_slowly', 'nce_c_10_is_faster',
-           'sasrec_plus_above_p5', 'ce_above_pairwise_at_equal_budget', 'ce_above_pairwise_masked_or_kept', 'judge_all']
+           'sasrec_plus_above_p5', 'ce_above_pairwise_at_equal_budget', 'ce_above_pairwise_masked_or_kept',
+           'ce_above_llm_same_masking', 'judge_all']
 
 # %% ../nbs/system/15e_claims.ipynb #a20fa978
 @dataclass
@@ -60,7 +61,7 @@ def our_evidence(results: str | Path = "") -> Evidence:
 
 def store_evidence(store: str | Path, results: str | Path = "") -> Evidence:
     "The finished runs of a store, with their full ranks; floors are the committed ones."
-    run_store = RunStore(store)
+    run_store = RunStore(store, create=False)
     rows = stored_rows(run_store)
     def users(dataset):
         some = rows[rows["dataset"] == dataset] if len(rows) else rows
@@ -123,13 +124,16 @@ def _same_conditions(a, b):
 # %% ../nbs/system/15e_claims.ipynb #e090515b
 def compare_number(evidence: Evidence, name: str, first: Cell | float, second: float, dataset: str, metric: str = "test_ndcg@10", margin: float | None = None) -> Comparison:
     "A cell, or a row without seeds, against a published number."
-    users = int(printed("table4").set_index("dataset")["users"][dataset])
-    if isinstance(first, float): values, mean = first, first
-    else:
-        rows = evidence.of(first); values = rows[metric].dropna() if metric in rows else rows[:0]
-        if not len(values): return Comparison(name, dataset, metric, None, second=second, margin=margin)
-        mean = values.mean()
+    return _against_number(name, first if isinstance(first, float) else _measured(evidence.of(first), metric), second, dataset, metric, margin)
+
+def _measured(rows, metric): return rows[metric].dropna() if metric in rows else rows[:0]
+
+def _against_number(name, values, second, dataset, metric, margin=None):
+    "A value for each seed, or a row without seeds, against a published number."
+    if not np.size(values): return Comparison(name, dataset, metric, None, second=second, margin=margin)
+    mean = float(np.mean(values))
     if math.isnan(mean) or math.isnan(second): return Comparison(name, dataset, metric, None, margin=margin)
+    users = int(printed("table4").set_index("dataset")["users"][dataset])
     return Comparison(name, dataset, metric, difference_with_published(values, second, users), mean, second, margin)
 
 # %% ../nbs/system/15e_claims.ipynb #351db8b9
@@ -207,14 +211,17 @@ def finding_report(finding: Finding) -> Report:
     return Report(text, t.assign(claim=finding.claim.name, authors=finding.authors), sentence_of(finding), (), marks)
 
 # %% ../nbs/system/15e_claims.ipynb #43b99208
-def finding_figure(finding: Finding, ax=None):
-    "The comparisons as differences in percent of the second."
-    t, scale = finding.comparisons, 100 / finding.comparisons["second"].abs()
+def finding_figure(finding: Finding, ax=None, ranking: bool | None = None):
+    "The comparisons as differences in percent of the second; of the ranking metrics alone (`ranking` true) or of all else (false), if asked."
+    t = finding.comparisons if ranking is None else finding.comparisons[_ranks(finding) == ranking]
+    scale = 100 / t["second"].abs()
     names = [f"{n}, {DATASET_NAMES.get(d, d)}" + (f", {_metric(m)}" if t.metric.nunique() > 1 else "") for n, d, m in zip(t.name, t.dataset, t.metric)]
     shown = pd.DataFrame({"name": names, "difference": t.difference * scale, "low": t.low * scale, "high": t.high * scale, "answer": t.answer})
     margins = (t.margin * scale).dropna()
-    unit = _metric(t.metric.iloc[0]) if t.metric.nunique() == 1 else "the metric"
-    return plot_differences(shown, ax=ax, margin=margins.iloc[0] if len(margins) else None, xlabel=f"difference of {unit}, % of the second", title=f"{_who(finding)}: {finding.verdict}")
+    unit = _metric(t.metric.iloc[0]) + ": " if t.metric.nunique() == 1 else ""
+    return plot_differences(shown, ax=ax, margin=margins.iloc[0] if len(margins) else None, xlabel=f"{unit}first minus second, % of the second", title=f"{_who(finding)}: {finding.verdict}")
+
+def _ranks(finding): return finding.comparisons["metric"].str.startswith("test_")
 
 def _metric(name): return metric_name(name) if name.startswith("test_") else name.replace("_", " ")
 
@@ -225,9 +232,14 @@ def findings_figure(name: str, evidence: Evidence | None = None):
     ours = judge(name, evidence)
     findings = [ours] if ours.claim.published else [ours, judge(name, authors=True)]
     findings = [f for f in findings if (f.comparisons["answer"] != "missing").any()] or [ours]
-    lines = len(findings[0].comparisons)
-    fig, axes = plt.subplots(1, len(findings), figsize=(5.4 * len(findings) + 1, 1.3 + 0.27 * lines), sharey=True, squeeze=False, layout="constrained")
-    for ax, finding in zip(axes[0], findings): finding_figure(finding, ax)
+    kinds = _ranks(ours).value_counts(sort=False)           # seconds and epochs share no axis with NDCG
+    fig, axes = plt.subplots(len(kinds), len(findings), figsize=(5.4 * len(findings) + 1, 1.0 + 0.5 * len(kinds) + 0.27 * kinds.sum()), sharex="row", sharey="row", squeeze=False, layout="constrained", height_ratios=1 + kinds)
+    for row, ranking in zip(axes, kinds.index):
+        for ax, finding in zip(row, findings): finding_figure(finding, ax, ranking)
+        for ax in row[1:]: ax.set_ylabel("")
+    for ax in axes[1:].flat: ax.set_title("")
+    answers = [a for a in ("yes", "no", "open") if any((f.comparisons["answer"] == a).any() for f in findings)]
+    fig.legend([plt.Line2D([], [], marker="o", ms=5, lw=2.4, color=ANSWER_COLOURS[a]) for a in answers], answers, loc="outside lower right", ncols=3, fontsize=8)
     return fig
 
 # %% ../nbs/system/15e_claims.ipynb #d250e26b
@@ -264,9 +276,9 @@ def sce_cheaper(evidence: Evidence) -> list[Comparison]:
     return _losses(evidence, "ce", "sce", P2_BACKBONES, ("beauty", "yelp"), metric="seconds_per_epoch")
 
 # %% ../nbs/system/15e_claims.ipynb #1a5fcdc5
-def _best_llm(dataset, metric):
-    "The best LLM row of a data set and metric: its name and value."
-    rows = llm_rows(); rows = rows[rows.dataset == dataset].dropna(subset=metric)
+def _best_llm(dataset, metric, masked=None):
+    "The best LLM row of a data set and metric, among those whose code has a masking policy if one is given: its name and value."
+    rows = llm_rows(); rows = rows[(rows.dataset == dataset) & ((masked is None) | (rows.backbone.map(LLM_MASKING) == masked))].dropna(subset=metric)
     return rows.loc[rows[metric].idxmax(), "backbone"], float(rows[metric].max())
 
 def _against_llm(evidence, loss, backbones, datasets, metrics, sign=1):
@@ -377,11 +389,11 @@ def nce_c_10_is_faster(evidence: Evidence) -> list[Comparison]:
                                                     compare(evidence, "c = 1 − c = 10", at(1.0, d), at(10.0, d), "best_epoch"))]
 
 # %% ../nbs/system/15e_claims.ipynb #ad4a8fcc
-def _evaluated(evidence, published, masked):
-    "NDCG@10 under a policy of the cell's stored models."
+def _evaluated(evidence, published, masked, metric="test_ndcg@10"):
+    "A metric under a policy of the cell's stored models, one value for each seed."
     t = evidence.masking
     if not isinstance(published, RunConfig) or not len(t): return []
-    return t[t.run.isin(evidence.of(published)["run"]) & (t.masked == masked) & (t.part == "all")]["test_ndcg@10"]
+    return t[t.run.isin(evidence.of(published)["run"]) & (t.masked == masked) & (t.part == "all")][metric]
 
 # %% ../nbs/system/15e_claims.ipynb #2f68956e
 @claim("P1, Figure 6 and Table 6", "SASRec+ above P5", "sasrec_plus")
@@ -408,12 +420,26 @@ def ce_above_pairwise_masked_or_kept(evidence: Evidence) -> list[Comparison]:
     "CE ranks better than BCE and BPR whether seen items are masked or kept."
     return [_under_policy(evidence, d, b, l, masked) for d in ("beauty", "yelp") for b in P2_BACKBONES for l in ("bce", "bpr") for masked in (True, False)]
 
+_said = lambda masked: f"seen items {'masked' if masked else 'kept'}"
+
 def _under_policy(evidence, dataset, backbone, loss, masked):
     "CE against a loss under one masking policy, over the seeds of the stored models' evaluations."
-    name, t = f"{_names('ce', loss, backbone)}, seen items {'masked' if masked else 'kept'}", evidence.masking
+    name = f"{_names('ce', loss, backbone)}, {_said(masked)}"
     first, second = (_evaluated(evidence, c, masked) for c in (cell(backbone, l, dataset) for l in ("ce", loss)))
     if not len(first) or not len(second): return Comparison(name, dataset, "test_ndcg@10", None)
     return Comparison(name, dataset, "test_ndcg@10", difference_of_means(first, second), first.mean(), second.mean())
+
+# %% ../nbs/system/15e_claims.ipynb #2a51e936
+@claim("ours: the papers' rows and the LLMs' own code mask differently", "CE above LLMs, same masking", "against_llm")
+def ce_above_llm_same_masking(evidence: Evidence) -> list[Comparison]:
+    "With seen items masked where an LLM's own code masks them and kept where it keeps them, SASRec and FMLP-Rec with CE surpass the best LLM row."
+    return [_at_llm_policy(evidence, d, masked, m, b) for d in ("beauty", "yelp") for masked in (True, False) for m in _MAIN for b in ("sasrec", "fmlprec")]
+
+def _at_llm_policy(evidence, dataset, masked, metric, backbone):
+    "CE against the best LLM row whose code has a policy, under that policy."
+    (who, value), published = _best_llm(dataset, metric, masked), cell(backbone, "ce", dataset)
+    values = _measured(evidence.of(published), metric) if masked == PUBLISHED_MASKING[dataset] else _evaluated(evidence, published, masked, metric)
+    return _against_number(f"CE {BACKBONE_NAMES[backbone]} − {who}, {_said(masked)}", values, value, dataset, metric)
 
 # %% ../nbs/system/15e_claims.ipynb #378010cc
 def judge_all(evidence: Evidence | None = None, authors: bool = True) -> pd.DataFrame:

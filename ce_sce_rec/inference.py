@@ -85,12 +85,12 @@ def paired_bootstrap(
     seed: int = 0,                                  # of the generator: equal seeds give equal intervals
     level: float = 0.95,
 ) -> Difference:                                    # of the means; the interval is the bootstrap's percentile interval
-    "Difference of two cells on the same users, resampling users and seeds together; where a side has one seed, users alone."
+    "Difference of two cells on the same users, resampling users and, on a side that has several, seeds."
     a, b = _as_table(first), _as_table(second)
     if a.shape[1] != b.shape[1]: raise SettingError(f"a paired bootstrap needs the same users on both sides, not {a.shape[1]:,} and {b.shape[1]:,}")
     users = a.shape[1]
     active = (a != 0).any(0) | (b != 0).any(0)
-    basis = "users and seeds" if min(len(a), len(b)) > 1 else "users, a single seed"
+    basis = "users and seeds" if min(len(a), len(b)) > 1 else "users, a single seed" if max(len(a), len(b)) == 1 else "users, and seeds of one side"
     generator = np.random.default_rng(seed)
     weights_a, weights_b = (_seed_weights(len(x), resamples, generator) for x in (a, b))
     drawn = generator.binomial(users, active.mean(), resamples)
@@ -126,11 +126,12 @@ def difference_with_published(
     "Difference from a published number, with a bound on what users contribute on both sides, and seeds where there are several."
     values = np.atleast_1d(np.asarray(first, float))
     if np.ndim(first) and len(values) < 2: return Difference(float(values.mean() - second))
-    value = float(values.mean() - second)
-    by_users = sum(m * (1 - m) for m in (values.mean(), second)) / users
+    value = float(values.mean()) - second
+    by_users = (values.mean() + second - value ** 2) / users         # at most: (a − b)² ≤ a + b for values from 0 to 1
     by_seeds = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
     df = (by_users + by_seeds) ** 2 / (by_seeds ** 2 / (len(values) - 1)) if by_seeds else math.inf      # Satterthwaite: the users are many
     error = math.sqrt(by_users + by_seeds)
+    if error == 0: return Difference(value, value, value, float(value == 0), "a bound on users")           # both are zero for every user
     half = float(stats.t.ppf(0.5 + level / 2, df)) * error
     return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, df)), "seeds and a bound on users" if by_seeds else "a bound on users")
 

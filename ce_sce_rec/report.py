@@ -21,8 +21,8 @@ from .paper import TOLERANCE, compare_with_published, published_results
 from .plots import BACKBONE_NAMES, LOSS_NAMES, metric_name
 
 # %% auto #0
-__all__ = ['PRINTED', 'LLM_MASKING', 'MARKS', 'DATASET_NAMES', 'printed', 'llm_rows', 'masking_note', 'summarise', 'Report',
-           'latex', 'save_report', 'results_numbers', 'results_table', 'missing_note']
+__all__ = ['PRINTED', 'LLM_MASKING', 'PUBLISHED_MASKING', 'MARKS', 'DATASET_NAMES', 'printed', 'llm_rows', 'masking_note',
+           'summarise', 'Report', 'latex', 'save_report', 'results_numbers', 'results_table', 'missing_note']
 
 # %% ../nbs/system/15c_report.ipynb #fb749f44
 PRINTED = ("table2", "table3", "table4", "p1_table2", "p1_table6", "llm_rows_p1")
@@ -40,13 +40,14 @@ def llm_rows() -> pd.DataFrame:
     return printed("llm_rows_p1").merge(second, on=["backbone", "dataset"], how="left")
 
 # %% ../nbs/system/15c_report.ipynb #e71a052c
-LLM_MASKING = {"POD": "never masks", "P5(CID+IID)": "never masks", "LlamaRec": "always masks", "E4SRec": "always masks"}
+LLM_MASKING = {"POD": False, "P5(CID+IID)": False, "LlamaRec": True, "E4SRec": True}       # whether a method's own code masks seen items
+PUBLISHED_MASKING = {"beauty": True, "ml1m": True, "yelp": False}                           # whether they are masked in the papers' traditional rows
 
 def masking_note(dataset: str) -> str:
     "One sentence on masking that belongs under every table with LLM rows."
-    ours = {"yelp": "kept for the traditional rows", "beauty": "masked for the traditional rows", "ml1m": "masked for the traditional rows"}.get(dataset, "as said for the other rows")
+    ours = f"{'masked' if PUBLISHED_MASKING[dataset] else 'kept'} for the traditional rows" if dataset in PUBLISHED_MASKING else "as said for the other rows"
     return ("LLM rows: single runs, as published; the authors do not say whether seen items were masked. The methods' own code: "
-            + ", ".join(f"{m} {w}" for m, w in LLM_MASKING.items()) + f". Seen items were {ours}.")
+            + ", ".join(f"{m} {'always' if masks else 'never'} masks" for m, masks in LLM_MASKING.items()) + f". Seen items were {ours}.")
 
 # %% ../nbs/system/15c_report.ipynb #1011a758
 def summarise(rows: pd.DataFrame, by: str | Sequence[str], metric: str = "test_ndcg@10") -> pd.DataFrame:
