@@ -60,14 +60,16 @@ def plot_learning_curves(
     return ax
 
 # %% ../nbs/system/01_plots.ipynb #4087313a
-def draw_frame(ax: plt.Axes, frame: dict[str, float] | None, drawn: Sequence[float] = ()) -> None:
-    "Dashed grey lines with their names, for values that no training reaches or falls below. A name stands above its line, or below it where fewer of the `drawn` values are in its way."
+def draw_frame(ax: plt.Axes, frame: dict[str, float] | None, drawn: Sequence[float] = (), left: Sequence[float] | None = None) -> None:
+    "Dashed grey lines with their names on the right, above the line or below it, where fewer of the values `drawn` there are in the way; on the left if these lie on the line and those drawn on the `left` do not."
     for name, height in (frame or {}).items():
         ax.axhline(height, color=FRAME_COLOUR, ls="--", lw=1)
         room = 0.07 * (ax.get_ylim()[1] - ax.get_ylim()[0])
-        above, below = (sum(low < value < low + room for value in drawn) for low in (height, height - room))
-        ax.annotate(name, (1, height), xycoords=("axes fraction", "data"), xytext=(-4, 3 if above <= below else -3), textcoords="offset points",
-                    ha="right", va="bottom" if above <= below else "top", fontsize=8, color=FRAME_COLOUR)
+        on_line = lambda values: any(abs(value - height) < room for value in values)
+        right = left is None or not on_line(drawn) or on_line(left)
+        above, below = (sum(low < value < low + room for value in (drawn if right else left)) for low in (height, height - room))
+        ax.annotate(name, (1 if right else 0, height), xycoords=("axes fraction", "data"), xytext=(-4 if right else 4, 3 if above <= below else -3), textcoords="offset points",
+                    ha="right" if right else "left", va="bottom" if above <= below else "top", fontsize=8, color=FRAME_COLOUR)
 
 # %% ../nbs/system/01_plots.ipynb #58d6d3dc
 def plot_final_values(
@@ -116,7 +118,8 @@ def plot_over(
         ax.plot(rows[x], rows["mean"], color=colour, lw=1.6, label=names.get(name, name))
         _dots_with_intervals(ax, rows[x], rows, colour)
     if log: ax.set_xscale("log")
-    draw_frame(ax, frame)
+    ends = [[rows.sort_values(x)["mean"].iloc[i] for _, rows in (summary.groupby(series, sort=False) if series else [(None, summary)])] for i in (-1, 0)]
+    draw_frame(ax, frame, *ends)
     ax.set(**labels)
     if series and summary[series].nunique() > 1: ax.legend()
     return ax
