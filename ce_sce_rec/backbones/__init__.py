@@ -25,7 +25,7 @@ BACKBONES: dict[str, type[Backbone]] = {"gru4rec": GRU4Rec, "caser": Caser, "sas
 
 def backbone_options(name: str, options: dict | None = None) -> dict:
     "All options of a backbone: the given ones checked by name and type, the others at their defaults."
-    return options_of("backbone", BACKBONES, name, options)
+    return options_of("backbone", BACKBONES, name, options, skip=("num_users",))       # the data set says how many
 
 def make_backbone(
     name: str,
