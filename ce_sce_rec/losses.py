@@ -4,20 +4,19 @@
 
 # %% ../nbs/system/04_losses.ipynb #5ff0a777
 from __future__ import annotations
-import inspect
 import math
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
-from .errors import SettingError, check_name
+from .errors import check_name, options_of
 from .kernels.gather import _in_one_type, gathered_scores
 from .kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, prefer_counts
 from .negatives import POOLS, SeenItems, draw_negatives
 from .randomness import KeyedGenerator, check_generator, random_uniform
 
 # %% auto #0
-__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'JOINED_LOSSES', 'takes_members']
+__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'JOINED_LOSSES', 'takes_members']
 
 # %% ../nbs/system/04_losses.ipynb #0581f9b5
 def _widen(scores):
@@ -238,27 +237,6 @@ def make_loss(name: str, **options) -> RankingLoss:
     "Build a loss by its short name, for example `make_loss('sce', alpha=100, num_negatives=500)`."
     options = loss_options(name, options)
     return LOSSES[name](**options)
-
-# %% ../nbs/system/04_losses.ipynb #28ec39da
-def options_of(kind: str, registry: dict[str, type], name: str, options: dict | None = None, skip: tuple[str, ...] = ()) -> dict:
-    "Options of a registered class as its constructor declares them, with defaults filled in and numbers in their declared type."
-    signature = inspect.signature(registry[check_name(kind, name, registry)].__init__)
-    declared = {p.name: p.default for p in signature.parameters.values()
-                if p.default is not p.empty and p.name not in skip}
-    filled = dict(declared)
-    for option, value in (options or {}).items():
-        check_name(f"option of {kind} {name!r}", option, declared)
-        filled[option] = _in_type_of(declared[option], value, option)
-    return filled
-
-def _in_type_of(default, value, option):
-    "The value in the type of its default: `100` becomes `100.0` where a float is declared."
-    if isinstance(default, bool) or not isinstance(default, (int, float)):
-        if default is None or isinstance(value, type(default)): return value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if isinstance(default, float): return float(value)
-        if float(value).is_integer(): return int(value)
-    raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")
 
 # %% ../nbs/system/04b_losses_truncated.ipynb #d6cbab12
 def _for_each(name, value, scores):

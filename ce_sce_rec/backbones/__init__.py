@@ -11,8 +11,7 @@ from .fmlprec import FMLPRec
 from .gru4rec import GRU4Rec
 from .sasrec import SASRec
 from .sasrec_plus import SASRecPlus
-from ..errors import SettingError
-from ..losses import options_of
+from ..errors import SettingError, options_of
 
 _all_ = ["Backbone", "SASRec", "SASRecPlus", "GRU4Rec", "Caser", "FMLPRec", "BERT4Rec"]
 
