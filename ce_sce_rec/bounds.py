@@ -44,7 +44,7 @@ def _z_ce_eta(positive, scores, *, eta):
 # %% ../nbs/theory/02_one_form.ipynb #de891d1d
 def _z_bpr(positive, scores): return np.exp(positive) + np.exp(scores[..., 0])
 def _z_ssm(positive, scores): return np.exp(positive) + np.exp(scores).sum(-1)
-def _z_sce(positive, scores, *, alpha): return np.exp(positive) + alpha * np.exp(scores).sum(-1)
+def _z_sce(positive, scores, *, alpha=100.0): return np.exp(positive) + alpha * np.exp(scores).sum(-1)
 
 def _z_is(positive, scores, *, positive_log_q, negative_log_q, keep_positive=True):
     own = np.exp(positive) / np.exp(positive_log_q)
@@ -53,15 +53,23 @@ def _z_is(positive, scores, *, positive_log_q, negative_log_q, keep_positive=Tru
 # %% ../nbs/theory/02_one_form.ipynb #fad8e629
 def _z_neg(positive, scores): return (1 + np.exp(positive)) * (1 + np.exp(scores)).prod(-1)
 
-def _z_nce(positive, scores, *, num_items, c):
+def _z_nce(positive, scores, *, num_items, c=10.0):
     shift = c + np.log(scores.shape[-1] / num_items)
     return _z_neg(positive - shift, scores - shift)
 
 def _z_bce(positive, scores): return (1 + np.exp(positive)) * (1 + np.exp(scores)).prod(-1) ** (1 / scores.shape[-1])
 
-def _z_gbce(positive, scores, *, num_items, t):
+def _z_gbce(positive, scores, *, num_items, t=0.75):
     rate = scores.shape[-1] / (num_items - 1)
     return (1 + np.exp(positive)) ** (rate * (t * (1 - 1 / rate) + 1 / rate)) * (1 + np.exp(scores)).prod(-1)
+
+# %% ../nbs/theory/02_one_form.ipynb #f222b25e
+def _check_options(loss, term, options):
+    "Refuse an option that the term does not have, and name those that it lacks."
+    known = {p.name: p.default for p in inspect.signature(term).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    for option in options: check_name(f"option of the normalising term of {loss!r}", option, known)
+    missing = [name for name, default in known.items() if default is inspect.Parameter.empty and name not in options]
+    if missing: raise ValueError(f"the normalising term of {loss!r} needs {' and '.join(missing)}")
 
 # %% ../nbs/theory/02_one_form.ipynb #13b2f518
 TERMS: dict[str, Callable] = {"ce": _z_ce, "ce-n": _z_ce_n, "ce-eta": _z_ce_eta, "bce": _z_bce, "bpr": _z_bpr, "ssm": _z_ssm,
@@ -70,15 +78,18 @@ TERMS: dict[str, Callable] = {"ce": _z_ce, "ce-n": _z_ce_n, "ce-eta": _z_ce_eta,
 @_in_kind
 def normalizing_term(
     loss: str,                                  # short name, one of `TERMS`
-    positive: Float[Tensor, "targets"],         # s_+
-    scores: Float[Tensor, "targets items"],     # all items' (ce, ce-n, ce-eta), else the drawn items'
-    **options,                                  # alpha, n, eta, num_items and c, num_items and t, or the log_q pair
-) -> Float[Tensor, "targets"]:                  # Z, float64, in units of e^score; overflows for scores beyond about 700
+    positive: Float[Tensor, "*targets"],        # s_+
+    scores: Float[Tensor, "*targets items"] | None = None,      # all items' (ce, ce-n, ce-eta), else the drawn items'
+    *, negatives: Float[Tensor, "*targets items"] | None = None,    # the drawn items' scores by the name that the losses have for them
+    **options,                                  # alpha, n, eta, num_items and c, num_items and t, or the log_q pair; defaults are those of the losses
+) -> Float[Tensor, "*targets"]:                 # Z, float64, in units of e^score; overflows for scores beyond about 700
     "The normalising term Z of P2's and P1's Table 1 as printed. For NCE and IS it belongs to the shifted scores."
     term = TERMS[check_name("loss", loss, TERMS)]
-    known = [p.name for p in inspect.signature(term).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    for option in options: check_name(f"option of the normalising term of {loss!r}", option, known)
-    return term(np.asarray(positive, float), np.asarray(scores, float), **options)
+    _check_options(loss, term, options)
+    if (scores is None) == (negatives is None): raise ValueError("give one of scores and negatives: the scores of all items, or of the drawn ones")
+    positive, scores = np.asarray(positive, float), np.atleast_1d(np.asarray(negatives if scores is None else scores, float))
+    if scores.shape[:-1] != positive.shape: raise ValueError(f"the items' scores must have shape ({', '.join(map(str, positive.shape))}{', ' * positive.ndim}items) to match positive, not {scores.shape}")
+    return term(positive, scores, **options)
 
 # %% ../nbs/theory/03_tightness.ipynb #2fc7d6d5
 def losses_on_scores(
@@ -171,8 +182,8 @@ def _check_sampling(rank, num_items, num_negatives, alpha, metric):
     return rank, num_items, num_negatives, alpha
 
 def _union_bound(hits, misses, num_negatives):
-    "Lemma 3: 1 - m (1-p)^floor(K/m), from m = `hits` and p = `misses`, with (1-p)^0 = 1 also at p = 1."
-    return 1 - hits * np.exp(special.xlog1py(np.floor(num_negatives / hits), -misses))
+    "Lemma 3: 1 - m (1-p)^floor(K/m), from m = `hits` and p = `misses`, with (1-p)^0 = 1 also at p = 1, and 1 where nothing is needed (m = 0)."
+    return 1 - hits * np.exp(special.xlog1py(np.floor(num_negatives / np.maximum(hits, 1)), -misses))
 
 def _binomial_tail(hits, probability, num_negatives):
     "P(xi >= hits) for xi ~ Binomial(num_negatives, probability), by the regularised incomplete beta function."

@@ -4,12 +4,13 @@
 
 # %% ../nbs/system/00_errors.ipynb #ab5e6cb5
 from __future__ import annotations
+import inspect
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 # %% auto #0
 __all__ = ['CeSceRecError', 'DatasetError', 'UnknownNameError', 'SettingError', 'DeviceError', 'ScoresError', 'StoreError',
-           'TrainingDiverged', 'check_name']
+           'TrainingDiverged', 'check_name', 'options_of']
 
 # %% ../nbs/system/00_errors.ipynb #eb3bd33d
 class CeSceRecError(Exception):
@@ -52,3 +53,24 @@ def check_name(
     near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "none of the names is near it"
     raise UnknownNameError(f"unknown {kind} {name!r}: {hint} (known: {', '.join(known)})")
+
+# %% ../nbs/system/00_errors.ipynb #95d8aa2b
+def options_of(kind: str, registry: dict[str, type], name: str, options: dict | None = None, skip: tuple[str, ...] = ()) -> dict:
+    "Options of a registered class as its constructor declares them, with defaults filled in and numbers in their declared type."
+    signature = inspect.signature(registry[check_name(kind, name, registry)].__init__)
+    declared = {p.name: p.default for p in signature.parameters.values()
+                if p.default is not p.empty and p.name not in skip}
+    filled = dict(declared)
+    for option, value in (options or {}).items():
+        check_name(f"option of {kind} {name!r}", option, declared)
+        filled[option] = _in_type_of(declared[option], value, option)
+    return filled
+
+def _in_type_of(default, value, option):
+    "The value in the type of its default: `100` becomes `100.0` where a float is declared."
+    if isinstance(default, bool) or not isinstance(default, (int, float)):
+        if default is None or isinstance(value, type(default)): return value
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(default, float): return float(value)
+        if float(value).is_integer(): return int(value)
+    raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")

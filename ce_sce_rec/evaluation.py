@@ -50,8 +50,8 @@ class Evaluation:
 # %% ../nbs/system/12_evaluation.ipynb #c122d6fb
 def masks_seen(interactions: Interactions, mask_seen: str | bool = "auto") -> bool:
     "Whether seen items are masked: `'auto'` is the papers' rule, masked unless the data set has repeats."
+    if isinstance(mask_seen, (bool, np.bool_)): return bool(mask_seen)
     if mask_seen == "auto": return not interactions.has_repeats
-    if isinstance(mask_seen, bool): return mask_seen
     raise SettingError(f"mask_seen must be 'auto', True or False, not {mask_seen!r}")
 
 # %% ../nbs/system/12_evaluation.ipynb #87f6e8e1
@@ -120,10 +120,16 @@ def _ranks(score, data, part, masked, scores_at_once=None, watch=None):
     ranks = []
     for rows, targets, seen in _rank_plan(data, part, masked, max(1, budget // data.num_items)):
         scores = score(rows)
-        if masked: scores.index_put_(seen, scores.new_full((), -torch.inf))      # a number would have to be copied to the device
+        if masked: _mask(scores, seen)
         ranks.append(ranks_in_rows(scores, targets))
         if watch: watch(scores)
     return torch.cat(ranks)
+
+# %% ../nbs/system/12_evaluation.ipynb #a179dabe
+def _mask(scores, seen):
+    "Minus infinity in the cells of seen items; a NaN there stays, so that the row's rank tells of it."
+    own = scores[seen]
+    scores.index_put_(seen, own.masked_fill_(~own.isnan(), -torch.inf))
 
 def _on_the_host(ranks):
     "The ranks on the CPU; a rank of 0 stands for NaN among the scores."

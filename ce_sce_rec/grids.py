@@ -22,7 +22,7 @@ from .files import atomic_write
 from .inference import UserEvidence, read_evidence
 from .losses import LOSSES, loss_options
 from .paper import METRICS, published_results, settings_for
-from .runs import GridError, RunConfig, RunStore, _as_file_name, _namer, _passes, as_split, run_grid
+from .runs import GridError, RunConfig, RunStore, _as_file_name, _namer, _passes, as_split, check_seeds, run_grid
 from .samples import resolve_device
 
 # %% auto #0
@@ -30,8 +30,8 @@ __all__ = ['Cell', 'GRIDS', 'P2_BACKBONES', 'LOSSES_RUN', 'ALL_DATASETS', 'NUM_I
            'trainable', 'published_cell', 'grid', 'grid_cells', 'p2', 'p1', 'eta', 'negatives', 'alpha', 'nce_c',
            'nce_curves', 'exact', 'sliding', 'budget', 'winners', 'settings_of', 'find_rows', 'results_directory',
            'read_runs', 'committed_rows', 'committed_floors', 'committed_evidence', 'estimated_seconds', 'RunsFailed',
-           'Collected', 'train_cells', 'planned_passes', 'measured_seconds', 'check_datasets', 'check_seeds', 'collect',
-           'stored_rows', 'stored_curves']
+           'Collected', 'train_cells', 'planned_passes', 'measured_seconds', 'check_datasets', 'collect', 'stored_rows',
+           'stored_curves']
 
 # %% ../nbs/system/15d_grids.ipynb #7a3e1dd4
 @dataclass(frozen=True)
@@ -377,15 +377,6 @@ def check_datasets(
         if Path(name).suffix or Path(name).parent != Path("."): raise DatasetError(f"there is no file {name}")
         try: check_name("data set", name, DATASETS)
         except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
-
-def check_seeds(seeds: int | Iterable[int]) -> list[int]:
-    "The seeds that are meant, 0, 1, … up to a number or those that are listed; a number below one, an empty list and a negative seed are refused."
-    if np.isscalar(seeds):
-        if seeds < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
-        seeds = range(seeds)
-    seeds = list(seeds)
-    if not seeds or min(seeds) < 0: raise SettingError(f"seeds are at least one and not negative, not {seeds}")
-    return seeds
 
 # %% ../nbs/system/15d_grids.ipynb #c946adf1
 SOURCES = ("committed", "store", "runs")

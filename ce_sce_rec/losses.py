@@ -4,42 +4,49 @@
 
 # %% ../nbs/system/04_losses.ipynb #5ff0a777
 from __future__ import annotations
-import inspect
 import math
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
-from .errors import SettingError, check_name
+from .errors import check_name, options_of
 from .kernels.gather import _in_one_type, gathered_scores
 from .kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, prefer_counts
 from .negatives import POOLS, SeenItems, draw_negatives
-from .randomness import KeyedGenerator, random_uniform
+from .randomness import KeyedGenerator, check_generator, random_uniform
 
 # %% auto #0
-__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'options_of', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'JOINED_LOSSES', 'takes_members']
+__all__ = ['PICKED_UP_TO', 'LOSSES', 'cross_entropy', 'scaled_cross_entropy', 'binary_cross_entropy', 'weighted_sum', 'RankingLoss', 'CrossEntropy', 'sampled_scores', 'own_scores', 'SampledLoss', 'ScaledCrossEntropy', 'BinaryCrossEntropy', 'loss_options', 'make_loss', 'ETA_TOLERANCE', 'truncated_cross_entropy', 'TruncatedCrossEntropy', 'RankTruncatedCrossEntropy', 'MarginTruncatedCrossEntropy', 'sampled_softmax', 'bayesian_personalized_ranking', 'negative_sampling', 'noise_contrastive_estimation', 'importance_sampled_softmax', 'generalized_binary_cross_entropy', 'SampledSoftmax', 'BayesianPersonalizedRanking', 'NegativeSampling', 'NoiseContrastiveEstimation', 'GeneralizedBinaryCrossEntropy', 'draw_from_proposal', 'ImportanceSampledSoftmax', 'JOINED_LOSSES', 'takes_members']
 
 # %% ../nbs/system/04_losses.ipynb #0581f9b5
 def _widen(scores):
     "At least float32: exponentials of bfloat16 scores keep two digits."
     return scores.float() if scores.dtype in (torch.float16, torch.bfloat16) else scores
 
+def _floats(name, x):
+    "A tensor of at least float32; an array or list becomes one, and whole numbers are no scores."
+    x = torch.as_tensor(x)
+    if not x.is_floating_point(): raise ValueError(f"{name} must hold floats, not {x.dtype}")
+    return _widen(x)
+
 def _check_full(scores, target):
     "Shapes of (T, N) and (T,), and whole numbers that name a column, with the name of the argument that is wrong."
+    scores, target = _floats("scores", scores), torch.as_tensor(target)
     if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
     if target.shape != scores.shape[:1]: raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
     if target.is_floating_point() or target.dtype == torch.bool: raise ValueError(f"target must hold integers, not {target.dtype}")
     if target.device.type == "cpu" and target.numel() and not (0 <= int(target.min()) and int(target.max()) < scores.shape[1]):
         raise ValueError(f"target must lie in 0 … {scores.shape[1] - 1}, the columns of scores; found {int(target.min())} … {int(target.max())}")
-    return _widen(scores), target.long()
+    return scores, target.long()
 
 def _check_sampled(positive, negatives):
     "Shapes of (T,) and (T, K), with the name of the argument that is wrong."
+    positive, negatives = _floats("positive", positive), _floats("negatives", negatives)
     if positive.ndim != 1: raise ValueError(f"positive must have shape (targets,), not {tuple(positive.shape)}")
     if negatives.ndim != 2 or len(negatives) != len(positive):
         raise ValueError(f"negatives must have shape ({len(positive)}, K) to match positive, not {tuple(negatives.shape)}")
     if negatives.shape[1] < 1: raise ValueError("negatives must hold at least one negative for each target")
-    return _widen(positive), _widen(negatives)
+    return positive, negatives
 
 # %% ../nbs/system/04_losses.ipynb #c056731b
 _NO_TARGET = -2**63     # torch leaves this target out (by default −100); no table has such a row
@@ -95,6 +102,8 @@ class RankingLoss(nn.Module):
         bias: Float[Tensor, "items"] | None = None,     # added to the score of each item
     ) -> Float[Tensor, ""]:                             # nats
         "Mean loss over the targets, in nats; with `weights`, the weighted sum."
+        check_generator(generator)
+        hidden, items, targets, users, weights, bias = (None if x is None else torch.as_tensor(x) for x in (hidden, items, targets, users, weights, bias))
         self.check(hidden, items, targets, weights, bias)
         return self.total(hidden, items, targets.long(), generator, seen, users, weights, bias)
 
@@ -176,6 +185,7 @@ class SampledLoss(RankingLoss):
         return weighted_sum(self.per_target(hidden, items, targets, generator, seen, users, bias), weights)
 
     def of_full_scores(self, scores, targets, generator=None):
+        scores, targets = _check_full(scores, targets)
         drawn = self.draw(targets, scores.shape[1], generator)
         return self.compare(scores.gather(1, targets.unsqueeze(1)).squeeze(1), scores.gather(1, drawn), targets, drawn, scores.shape[1])
 
@@ -228,53 +238,38 @@ def make_loss(name: str, **options) -> RankingLoss:
     options = loss_options(name, options)
     return LOSSES[name](**options)
 
-# %% ../nbs/system/04_losses.ipynb #28ec39da
-def options_of(kind: str, registry: dict[str, type], name: str, options: dict | None = None, skip: tuple[str, ...] = ()) -> dict:
-    "Options of a registered class as its constructor declares them, with defaults filled in and numbers in their declared type."
-    signature = inspect.signature(registry[check_name(kind, name, registry)].__init__)
-    declared = {p.name: p.default for p in signature.parameters.values()
-                if p.default is not p.empty and p.name not in skip}
-    filled = dict(declared)
-    for option, value in (options or {}).items():
-        check_name(f"option of {kind} {name!r}", option, declared)
-        filled[option] = _in_type_of(declared[option], value, option)
-    return filled
-
-def _in_type_of(default, value, option):
-    "The value in the type of its default: `100` becomes `100.0` where a float is declared."
-    if isinstance(default, bool) or not isinstance(default, (int, float)):
-        if default is None or isinstance(value, type(default)): return value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if isinstance(default, float): return float(value)
-        if float(value).is_integer(): return int(value)
-    raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")
-
 # %% ../nbs/system/04b_losses_truncated.ipynb #d6cbab12
+def _for_each(name, value, scores):
+    "A number, or a number for each target, as a column (T, 1)."
+    value = torch.as_tensor(value, device=scores.device)
+    if value.shape not in ((), (len(scores),)): raise ValueError(f"{name} must be a number or have shape ({len(scores)},), not {tuple(value.shape)}")
+    return value.expand(len(scores)).unsqueeze(1)
+
 def _among_best(scores, own, n):
-    "Mask of the items with rank at most n, or at least as high as the target's score `own`, (T, 1)."
-    n = torch.as_tensor(n, device=scores.device).expand(len(scores))
+    "Mask of the items with rank at most n, or at least as high as the target's score `own`, (T, 1), or NaN."
+    n = _for_each("n", n, scores)
     if n.is_floating_point() or n.numel() and int(n.min()) < 1: raise ValueError(f"n must be a whole number of at least 1, not {n.min().item()}")
-    n = n.clamp(max=scores.shape[1]).long().unsqueeze(1)
+    n = n.clamp(max=scores.shape[1]).long()
     most = int(n.max()) if n.numel() else 1
     padded = F.pad(scores, (0, 1), value=-torch.inf) if most == scores.shape[1] else scores     # so that an (n+1)-th exists
     cut = padded.topk(most + 1, dim=1).values.gather(1, n)
-    return (scores > cut) | (scores >= own) | (n == scores.shape[1])
+    return ~((scores <= cut) & (scores < own)) | (n == scores.shape[1])
 
 # %% ../nbs/system/04b_losses_truncated.ipynb #620d6281
 ETA_TOLERANCE = 1e-8    # the authors' allowance for rounding in the comparison
 
 def _within_margin(scores, own, eta):
     "Mask of the items at most eta |s_+| below the target's score `own`, (T, 1)."
-    if not eta >= 0: raise ValueError(f"eta must be at least 0, not {eta}")
-    if math.isinf(eta): return torch.ones_like(scores, dtype=torch.bool)     # also where s_+ = 0, and ∞·0 is no number
-    return scores - own >= -eta * own.abs() - ETA_TOLERANCE
+    if not isinstance(eta, (int, float)): eta = _for_each("eta", eta, scores)
+    if not (eta >= 0 if isinstance(eta, (int, float)) else bool((eta >= 0).all())): raise ValueError(f"eta must be at least 0, not {eta}")
+    return ~(scores - own < -eta * own.abs() - ETA_TOLERANCE)
 
 # %% ../nbs/system/04b_losses_truncated.ipynb #168ed541
 def truncated_cross_entropy(
     scores: Float[Tensor, "targets items"],         # s_v
     target: Int[Tensor, "targets"],                 # column of the target, from 0
     n: int | Int[Tensor, "targets"] | None = None,  # CE-n: how many ranks to keep; below r_+ it is raised to r_+
-    eta: float | None = None,                       # CE-η: margin in units of |s_+|, at least 0
+    eta: float | Float[Tensor, "targets"] | None = None,    # CE-η: margin in units of |s_+|, at least 0
 ) -> Float[Tensor, "targets"]:                      # nats, at least 0
     "CE-n or CE-η: cross-entropy over the items that rank or score high enough (P2, eqs. 4 and 5). Give exactly one of `n` and `eta`."
     if (n is None) == (eta is None): raise ValueError("give exactly one of n and eta")
@@ -365,6 +360,7 @@ def importance_sampled_softmax(
 ) -> Float[Tensor, "targets"]:                              # nats
     "Sampled softmax corrected for the proposal, scores minus log(K Q) (P1, Table 1; logQ correction of Bengio and Senécal 2008)."
     positive, negatives = _check_sampled(positive, negatives)
+    negative_log_q, positive_log_q = _floats("negative_log_q", negative_log_q), None if positive_log_q is None else _floats("positive_log_q", positive_log_q)
     if negative_log_q.shape != negatives.shape:
         raise ValueError(f"negative_log_q must have shape {tuple(negatives.shape)} to match negatives, not {tuple(negative_log_q.shape)}")
     if positive_log_q is not None:

@@ -17,6 +17,7 @@ def rank_of_target(
     target: Int[Tensor, "targets"],          # column of each row's target, counted from 0
 ) -> Int[Tensor, "targets"]:                 # 1 (best) … items (worst), int64
     "Number of items that score at least as high as the target, itself included (P2, section 2). NaN scores raise `ValueError`."
+    scores, target = torch.as_tensor(scores), torch.as_tensor(target)
     _check_scores(scores, target)
     if torch.isnan(scores).any(): raise ValueError("scores contain NaN: a model that gives NaN has no ranking")
     own = scores.gather(1, target.long().unsqueeze(1))

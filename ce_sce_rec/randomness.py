@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 # %% auto #0
 __all__ = ['GAMMA', 'stream_seed', 'splitmix64', 'keyed_words', 'fold_in', 'keys_of', 'keyed_integers', 'keyed_uniform',
-           'keep_mask', 'KeyedGenerator', 'random_integers', 'random_uniform']
+           'keep_mask', 'KeyedGenerator', 'check_generator', 'random_integers', 'random_uniform']
 
 # %% ../nbs/system/02a_randomness.ipynb #0a3b0e7a
 def stream_seed(
@@ -123,6 +123,11 @@ class KeyedGenerator:
         self.draws += 1
         return self.first[self.draws - 1] if self.draws <= len(self.first) else fold_in(self.key, self.draws)
 
+def check_generator(generator: Generator | KeyedGenerator | None) -> None:
+    "Refuse what is no source of random numbers, a seed for example."
+    if generator is not None and not isinstance(generator, (Generator, KeyedGenerator)):
+        raise TypeError(f"generator must be a torch.Generator (torch.Generator().manual_seed(0)), a KeyedGenerator or None, not {generator!r}")
+
 def random_integers(
     high: int | Int[Tensor, "*#shape"],                 # exclusive upper end
     shape: tuple[int, ...],
@@ -130,6 +135,7 @@ def random_integers(
     device: torch.device | str = "cpu",
 ) -> Int[Tensor, "*shape"]:
     "Uniform integers 0 … high-1 from a keyed generator, a torch generator, or torch's global one."
+    check_generator(generator)
     if isinstance(generator, KeyedGenerator): return keyed_integers(generator.next_key(), high, shape)
     if isinstance(high, int): return torch.randint(high, shape, generator=generator, device=device)
     return torch.randint(2**62, shape, generator=generator, device=device) % high
@@ -141,5 +147,6 @@ def random_uniform(
     device: torch.device | str = "cpu",
 ) -> Float[Tensor, "*shape"]:       # float64
     "Uniform numbers in [0, 1) from a keyed generator, a torch generator, or torch's global one."
+    check_generator(generator)
     if isinstance(generator, KeyedGenerator): return keyed_uniform(generator.next_key(), math.prod(shape)).view(shape)
     return torch.rand(shape, dtype=torch.float64, generator=generator, device=device)

@@ -31,10 +31,10 @@ from .model_files import SavedModel, _ids_as_json, describe, load_model, model_f
 from .recommend import Vocabulary
 from .samples import resolve_device
 from .randomness import stream_seed
-from .training import Trainer, TrainingResult, Turn, _check_settings
+from .training import Trainer, TrainingResult, Turn, _check_settings, _number
 
 # %% auto #0
-__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'GridError', 'run_grid', 'learning_curves']
+__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'check_seeds', 'GridError', 'run_grid', 'learning_curves']
 
 # %% ../nbs/system/14_runs.ipynb #c6129d83
 @dataclass(frozen=True)
@@ -67,13 +67,6 @@ class RunConfig:
         if self.mask_seen != "auto" and not isinstance(self.mask_seen, bool): raise SettingError(f"mask_seen must be 'auto', True or False, not {self.mask_seen!r}")
 
     def __hash__(self): return hash(self.canonical())
-
-# %% ../nbs/system/14_runs.ipynb #ef962a83
-def _number(name, value, kind):
-    "The value as `kind`, refused if that would change it."
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and math.isfinite(value)
-    if not number or kind(value) != value: raise SettingError(f"{name} must be of type {kind.__name__}, not {value!r}")
-    return kind(value)
 
 # %% ../nbs/system/14_runs.ipynb #3a34c5c2
 @patch
@@ -467,6 +460,16 @@ def _is_void(path):
     except ValueError: return time.time() - path.stat().st_mtime > 60       # being written, or damaged
     return not _alive(int(pid)) if host == platform.node() else age > 86400
 
+# %% ../nbs/system/14a_run_grid.ipynb #8c574e98
+def check_seeds(seeds: int | Iterable[int]) -> list[int]:
+    "The seeds that are meant, 0, 1, … up to a number or those that are listed; a number below one, an empty list and a negative seed are refused."
+    if np.isscalar(seeds):
+        if (number := _number("seeds", seeds, int)) < 1: raise SettingError(f"seeds is the number of seeds, at least 1, not {seeds}")
+        seeds = range(number)
+    seeds = [_number("seed", s, int) for s in seeds]
+    if not seeds or min(seeds) < 0: raise SettingError(f"seeds are at least one and not negative, not {seeds}")
+    return seeds
+
 # %% ../nbs/system/14a_run_grid.ipynb #bc01b616
 class GridError(CeSceRecError, RuntimeError):
     "Some runs of a grid failed. `failures` maps run names to errors; `results` has the rows of the others."
@@ -477,10 +480,10 @@ class GridError(CeSceRecError, RuntimeError):
 
 # %% ../nbs/system/14a_run_grid.ipynb #f7e5212a
 def run_grid(
-    configs: Iterable[RunConfig],
+    configs: RunConfig | Iterable[RunConfig],
     store: RunStore | str | Path,
     device: str | torch.device | None = None,
-    seeds: Iterable[int] | None = None,             # every configuration with each of these seeds; its own seed if None
+    seeds: int | Iterable[int] | None = None,       # every configuration with so many seeds, 0, 1, …, or with each of these; its own seed if None
     data_dir: str | Path | None = None,             # where named data sets lie
     data: Interactions | Split | dict[str, Interactions | Split] | None = None,     # loaded already (and split, if not leave-one-out), instead of names
     progress: Callable[[int, int, str], None] | None = None,        # called with (epochs done, epochs in all, what is running)
@@ -493,7 +496,8 @@ def run_grid(
     store.sweep()
     device = resolve_device(device)
     if at_once < 0: raise SettingError(f"at_once must be at least 0, not {at_once}")
-    seeds = None if seeds is None else list(seeds)
+    if isinstance(configs, RunConfig): configs = [configs]
+    seeds = None if seeds is None else check_seeds(seeds) if np.isscalar(seeds) else list(seeds)
     grid = list(dict.fromkeys(c if seeds is None else c.with_options(seed=s) for c in configs for s in ([c.seed] if seeds is None else seeds)))
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
     rows, failures, stop, name = {}, {}, Event(), _namer(grid)

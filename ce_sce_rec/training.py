@@ -6,6 +6,7 @@
 from __future__ import annotations
 import copy
 import json
+import math
 import time
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -30,6 +31,7 @@ from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, 
 from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
+from .metrics import ranking_metrics
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
@@ -77,7 +79,9 @@ class Trainer:
         turn: Turn | None = None,               # if several trainings share the device; held by the caller, see `Turn`
     ):
         self.together = isinstance(seed, (list, tuple, range))
-        self.seeds = [int(s) for s in seed] if self.together else [seed]
+        self.seeds = [_number("seed", s, int) for s in (seed if self.together else [seed])]
+        epochs, batch_size, eval_every = (_number(*x, int) for x in (("epochs", epochs), ("batch_size", batch_size), ("eval_every", eval_every)))
+        check_name("validation metric", monitor, ranking_metrics(torch.ones(1)))
         _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every, self.seeds, precision)
         self.split = interactions if isinstance(interactions, Split) else interactions.leave_one_out()
         self.masked = masks_seen(self.split.interactions, mask_seen)
@@ -99,19 +103,31 @@ def _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every,
     if not seeds: raise SettingError("seed is an empty list: name one seed for each member")
     for name, value, least in (("epochs", epochs, 0), ("batch_size", batch_size, 1), ("eval_every", eval_every, 1), *(("seed", s, 0) for s in seeds)):
         if value < least: raise SettingError(f"{name} must be at least {least}, not {value}")
-    for name, value in (("learning_rate", learning_rate), ("weight_decay", weight_decay)):
-        if not np.isscalar(value) and len(value) != len(seeds): raise SettingError(f"{len(seeds)} seeds need one {name} or {len(seeds)}, not {len(value)}")
-    for rate in np.atleast_1d(learning_rate):
-        if not rate > 0: raise SettingError(f"learning_rate must be positive, not {rate}")
-    for decay in np.atleast_1d(weight_decay):
-        if not decay >= 0: raise SettingError(f"weight_decay must not be negative, not {decay}")
+    for rate in _each("learning_rate", learning_rate, seeds):
+        if not 0 < rate < math.inf: raise SettingError(f"learning_rate must be positive and finite, not {rate}")
+    for decay in _each("weight_decay", weight_decay, seeds):
+        if not 0 <= decay < math.inf: raise SettingError(f"weight_decay must not be negative, and finite, not {decay}")
     check_name("precision", precision, PRECISIONS)
+
+# %% ../nbs/system/13_training.ipynb #819ad893
+def _each(name, value, seeds):
+    "A setting that is one for all members or one for each, as a list of numbers."
+    if not np.isscalar(value) and len(value) != len(seeds): raise SettingError(f"{len(seeds)} seeds need one {name} or {len(seeds)}, not {len(value)}")
+    return [_number(name, x, float) for x in np.atleast_1d(value).tolist()]
+
+def _number(name, value, kind):
+    "The value as `kind`, refused if that would change it."
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or (kind(value) != value if math.isfinite(value) else kind is int): raise SettingError(f"{name} must be of type {kind.__name__}, not {value!r}")
+    return kind(value)
 
 # %% ../nbs/system/13_training.ipynb #c29fb1e5
 @patch
 def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: RankingLoss | list[RankingLoss]) -> None:
     "Make one ensemble of the backbones; they become views of it. A backbone whose layers know no members is trained as it is."
     E, items = len(self.seeds), self.split.interactions.num_items
+    if self.together != isinstance(backbone, (list, tuple)):
+        raise SettingError(f"a list of seeds trains a list of backbones, one for each seed, and one seed one backbone; not seed {self.seeds if self.together else self.seeds[0]} with {type(backbone).__name__}")
     self.backbones = list(backbone) if self.together else [backbone]
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss, *(copy.deepcopy(loss) for _ in range(E - 1))]
     if len(self.backbones) != E or len(losses) != E: raise SettingError(f"{E} seeds need {E} backbones and one loss or {E}, not {len(self.backbones)} and {len(losses)}")

@@ -1,5 +1,6 @@
 """The frame: notebooks clean and exported, README in step, links whole, nothing in the outputs that does not belong there."""
 import ast
+import functools
 import json
 import re
 import shutil
@@ -119,12 +120,24 @@ def imported_stations(path):
     "Stations of this package that a module imports, inside functions too; nbdev writes them as relative imports."
     package = list(path.relative_to(ROOT / "ce_sce_rec").parts[:-1])
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (".".join(a.name.split(".")[1:]) for a in node.names if a.name.split(".")[0] == "ce_sce_rec")
         if isinstance(node, ast.ImportFrom):
             module = (node.module or "").split(".") if node.module else []
             if node.level:
-                yield ".".join(package[:len(package) - node.level + 1] + module)
+                module = package[:len(package) - node.level + 1] + module
             elif module[:1] == ["ce_sce_rec"]:
-                yield ".".join(module[1:])
+                module = module[1:]
+            else:
+                continue
+            yield from (".".join(module),) if module else (a.name for a in node.names if a.name in stations())      # from the package itself: a station, or its version
+
+
+@functools.cache
+def stations():
+    "Every module of the package by its name, with its file."
+    named = {".".join(p.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__"): p for p in (ROOT / "ce_sce_rec").rglob("*.py")}
+    return {name: p for name, p in named.items() if name not in ("__init__", "_modidx")}
 
 
 def test_stations_import_only_earlier_ones():
@@ -136,14 +149,48 @@ def test_stations_import_only_earlier_ones():
              "backbones.sasrec_plus", "backbones", "evaluation", "floors", "external", "audit", "recommend", "model_files", "training", "runs", "paper",
              "inference", "report", "grids", "exports", "claims", "experiments", "cli"]
     seen = 0
-    for path in (ROOT / "ce_sce_rec").rglob("*.py"):
-        name = ".".join(path.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__")
-        if name in ("__init__", "_modidx"):
-            continue
+    for name, path in stations().items():
         for station in filter(None, imported_stations(path)):
             seen += 1
             assert order.index(station) < order.index(name), f"{name} imports {station}, a later station"
     assert seen > 50
+
+
+DATA, TRAINS = {"datasets", "samples"}, {"training", "runs", "grids"}
+LATER = {"experiments", "cli", "grids", "report", "exports", "claims"}
+MUST_NOT_KNOW = {  # what a part must not import, nor anything that it imports; "paper" may know training through runs
+    "losses": DATA | {"backbones", "layers", "evaluation"} | TRAINS,
+    "bounds": DATA | {"backbones"} | TRAINS,
+    "datasets": {"backbones", "layers", "losses", "kernels"} | TRAINS,
+    "negatives": {"backbones", "layers", "losses"} | TRAINS,
+    "backbones": {"losses", "evaluation"} | TRAINS,
+    "kernels": DATA | {"backbones", "losses"} | TRAINS,
+    "evaluation": TRAINS,
+    "training": LATER | {"plots"},
+    "runs": LATER | {"plots"},
+}
+ALONE = {"metrics": set(), "plots": {"files"}}         # parts that know of nothing else, but for how a file is written
+
+
+def parts_known(name, through):
+    "The parts that a module imports; `through` also what those import."
+    known, left = set(), [name]
+    while left:
+        for station in filter(None, imported_stations(stations()[left.pop()])):
+            if station not in known:
+                known.add(station)
+                left += [station] * through
+    return {station.split(".")[0] for station in known} - {name.split(".")[0]}
+
+
+@pytest.mark.parametrize("part", [*MUST_NOT_KNOW, *ALONE, "paper"])
+def test_parts_do_not_know_what_they_must_not(part):
+    own = [name for name in stations() if name.split(".")[0] == part]
+    assert own
+    for name in own:
+        known = parts_known(name, through=part != "paper")
+        wrong = known - ALONE[part] if part in ALONE else known & MUST_NOT_KNOW.get(part, {"training"})
+        assert not wrong, f"{name} knows of {', '.join(sorted(wrong))}"
 
 
 def test_make_docs_without_quarto():

@@ -11,8 +11,7 @@ from .fmlprec import FMLPRec
 from .gru4rec import GRU4Rec
 from .sasrec import SASRec
 from .sasrec_plus import SASRecPlus
-from ..errors import SettingError
-from ..losses import options_of
+from ..errors import SettingError, options_of
 
 _all_ = ["Backbone", "SASRec", "SASRecPlus", "GRU4Rec", "Caser", "FMLPRec", "BERT4Rec"]
 
@@ -25,7 +24,7 @@ BACKBONES: dict[str, type[Backbone]] = {"gru4rec": GRU4Rec, "caser": Caser, "sas
 
 def backbone_options(name: str, options: dict | None = None) -> dict:
     "All options of a backbone: the given ones checked by name and type, the others at their defaults."
-    return options_of("backbone", BACKBONES, name, options)
+    return options_of("backbone", BACKBONES, name, options, skip=("num_users",))       # the data set says how many
 
 def make_backbone(
     name: str,

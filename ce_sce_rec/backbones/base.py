@@ -33,7 +33,8 @@ class Backbone(nn.Module):
 
     def forward(self, sequences: Int[Tensor, "*members rows length"], users: Int[Tensor, "*members rows"] | None = None) -> Float[Tensor, "*members rows length width"]:
         "Hidden state at every position."
-        raise NotImplementedError
+        if type(self).last_state is Backbone.last_state: raise NotImplementedError(f"{type(self).__name__} defines neither forward nor last_state")
+        raise NotImplementedError(f"{type(self).__name__} answers at the end of a history only: call last_state instead")
 
     def last_state(self, sequences: Int[Tensor, "*members rows length"], users: Int[Tensor, "*members rows"] | None = None) -> Float[Tensor, "*members rows width"]:
         "The state from which the next item is predicted."
@@ -41,7 +42,7 @@ class Backbone(nn.Module):
 
     def token_states(self, tokens: Tokens) -> Float[Tensor, "*members tokens width"]:
         "Hidden state of every token of histories laid end to end, as if each stood in a padded row of its own (`knows_tokens`)."
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} reads padded rows only (knows_tokens = False)")
 
 # %% ../../nbs/system/09_backbone.ipynb #109e0dd8
 @patch

@@ -46,7 +46,7 @@ class Caser(Backbone):
 
     def __init__(self,
         num_items: int,             # N
-        num_users: int,             # U
+        num_users: int | None = None,   # U; must be given
         max_length: int = 5,        # L: the last L items of a history are read
         width: int = 64,            # d; the state has 2d numbers, or d without users
         num_vertical: int = 4,      # vertical filters
@@ -70,6 +70,7 @@ class Caser(Backbone):
 # %% ../../nbs/system/10c_caser.ipynb #d63f939b
 def _check_settings(num_users, num_vertical, num_horizontal, dropout):
     "Ranges of Caser's settings, refused by their names."
+    if num_users is None: raise SettingError("num_users is missing: Caser learns a vector for each user, Caser(num_items, num_users)")
     for name, value in (("num_users", num_users), ("num_vertical", num_vertical), ("num_horizontal", num_horizontal)):
         if value < 1: raise SettingError(f"{name} must be at least 1, not {value}")
     if not 0 <= dropout < 1: raise SettingError(f"dropout must lie in 0 … 1 (below 1), not {dropout}")

@@ -45,6 +45,12 @@ class Filter(nn.Module):
         self.weight = nn.Parameter(torch.zeros(2, length // 2 + 1, width))      # real and imaginary parts
         self.register_buffer("to_kernel", inverse_fourier_matrix(length).to(self.weight.dtype), persistent=False)
 
+    def _apply(self, fn, recurse=True):
+        "Move or convert the module; the fixed matrix is computed anew, so that a float64 model has all of its digits."
+        super()._apply(fn, recurse)
+        self.to_kernel = inverse_fourier_matrix(self.length).to(self.to_kernel)
+        return self
+
     def kernel(self) -> Float[Tensor, "*members length width"]:
         "The weight with which an item counts, by how many places ago it stands."
         return self.to_kernel @ self.weight.flatten(-3, -2)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 import torch
 import torch.nn.functional as F
@@ -16,7 +17,7 @@ from ..errors import DeviceError, check_name
 from ..randomness import _triton_installed
 
 # %% auto #0
-__all__ = ['CELLS_AT_ONCE', 'METHODS', 'FITS', 'TAKE_MEMBERS', 'Problem', 'multiplicities', 'Rows', 'Gradients', 'GradientInForward', 'refuse_second_derivative', 'members_of', 'linear_cross_entropy', 'linear_logistic_terms']
+__all__ = ['CELLS_AT_ONCE', 'TENSORS', 'METHODS', 'FITS', 'TAKE_MEMBERS', 'Problem', 'multiplicities', 'Rows', 'Gradients', 'GradientInForward', 'refuse_second_derivative', 'members_of', 'linear_cross_entropy', 'linear_logistic_terms']
 
 # %% ../../nbs/system/03b_kernels.ipynb #46d16ab8
 class Problem(NamedTuple):
@@ -248,18 +249,20 @@ def _tiling(p: Problem, chunk: int | tuple[int, int] | None) -> tuple[int, int]:
 
 # %% ../../nbs/system/03b_kernels.ipynb #067e4921
 class GradientInForward(torch.autograd.Function):
-    "A loss whose gradients were computed along with it."
+    "A loss whose gradients are computed along with it, and again for each backward pass after the first. `walk(wanted, *inputs)` gives both."
     @staticmethod
     def forward(ctx, walk: Callable, *inputs: Tensor | None) -> Float[Tensor, ""]:
-        loss, ctx.gradients = walk(ctx.needs_input_grad[1:])
+        loss, ctx.gradients = walk(ctx.needs_input_grad[1:], *inputs)
+        ctx.walk, ctx.kinds = walk, [None if x is None else x.dtype for x in inputs]
+        ctx.save_for_backward(*inputs)
         return loss
 
     @staticmethod
     def backward(ctx, upstream: Float[Tensor, ""]):
         refuse_second_derivative()
-        if ctx.gradients is None: raise RuntimeError("the gradients of a fused loss were used up by the first backward pass: compute the loss again")
         gradients, ctx.gradients = ctx.gradients, None
-        return None, *(None if g is None else g.mul_(upstream) for g in gradients)
+        if gradients is None: gradients = ctx.walk(ctx.needs_input_grad[1:], *ctx.saved_tensors)[1]
+        return None, *(None if g is None else g.mul_(upstream).to(kind) for g, kind in zip(gradients, ctx.kinds))
 
 # %% ../../nbs/system/03b_kernels.ipynb #c804fa2e
 def refuse_second_derivative() -> None:
@@ -267,16 +270,21 @@ def refuse_second_derivative() -> None:
     if torch.is_grad_enabled(): raise RuntimeError("a fused loss has no second derivative: use method='dense' (a loss module: fused = False), or leave out create_graph=True")
 
 # %% ../../nbs/system/03b_kernels.ipynb #e2af2829
+TENSORS = ("hidden", "items", "bias", "shift", "weights", "targets", "counts")       # of a problem; the first four may have gradients
+
 def _chunked(p: Problem, chunk=None) -> Float[Tensor, ""]:
     "Tile by tile, gradients in the forward pass."
-    p = _prepare(p)
-    inputs = (p.hidden, p.items, p.bias, p.shift)
-    def walk(wanted):
-        constants = p._replace(**{n: x if x is None else x.detach() for n, x in zip(("hidden", "items", "bias", "shift"), inputs)})
-        gradients = Gradients(constants, wanted)
-        loss = (_walk_logistic if p.targets is None else _walk_softmax)(constants, gradients, _tiling(p, chunk))
-        return loss, (gradients.hidden, gradients.items, gradients.bias, gradients.shift)
-    return GradientInForward.apply(walk, *inputs)
+    settings = p._replace(**dict.fromkeys(TENSORS))         # without tensors: what is kept of them is autograd's to free
+    return GradientInForward.apply(partial(_walk, settings, chunk), *(getattr(p, name) for name in TENSORS))
+
+def _walk(settings: Problem, chunk, wanted: tuple[bool, ...], *tensors: Tensor | None):
+    "The loss, and for each tensor its gradient or None."
+    given = settings._replace(**dict(zip(TENSORS, tensors)))
+    p = _prepare(given)
+    gradients = Gradients(p, wanted)
+    loss = (_walk_logistic if p.targets is None else _walk_softmax)(p, gradients, _tiling(p, chunk))
+    if gradients.hidden is not None and given.weights is not None: gradients.hidden.masked_fill_((given.weights == 0).unsqueeze(1), 0)
+    return loss, (gradients.hidden, gradients.items, gradients.bias, gradients.shift, None, None, None)
 
 # %% ../../nbs/system/03b_kernels.ipynb #d5a8d562
 METHODS: dict[str, Callable] = {"dense": _dense, "chunked": _chunked}
@@ -292,8 +300,10 @@ def _solve(method: str, p: Problem, chunk) -> Float[Tensor, ""]:
     "Run the method of that name."
     check_name("method", method, ["auto", *METHODS])
     if method == "auto": method = _fastest(p)
-    if p.hidden.ndim == 3 and method not in TAKE_MEMBERS: return torch.stack([METHODS[method](member, chunk) for member in members_of(p)])
-    return METHODS[method](p, chunk)
+    try: return METHODS[method](p, chunk) if p.hidden.ndim == 2 or method in TAKE_MEMBERS else torch.stack([METHODS[method](member, chunk) for member in members_of(p)])
+    except RuntimeError as error:
+        if "setup_context" not in str(error): raise         # torch's word for a function that has no rule for torch.func
+        raise RuntimeError("torch.func asks for more than the one derivative of a fused loss: use method='dense' (a loss module: fused = False)") from error
 
 def members_of(p: Problem) -> list[Problem]:
     "The problem of each member of an ensemble; one without members is its only one."
