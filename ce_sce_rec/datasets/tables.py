@@ -16,7 +16,7 @@ from typing import Iterator
 import numpy as np
 from fastcore.basics import patch
 from .convert import Encoder, Table
-from ..errors import DatasetError, check_name
+from ..errors import DatasetError, SettingError, check_name
 
 # %% auto #0
 __all__ = ['IDS', 'LONGEST_ID', 'USER_COLUMNS', 'ITEM_COLUMNS', 'TIME_COLUMNS', 'Problems', 'open_stream', 'sort_out_ids',
@@ -222,6 +222,14 @@ def _line(self: TableBuilder, row):
         if row < len(lines): return int(lines[row])
         row -= len(lines)
 
+# %% ../../nbs/system/06b_tables.ipynb #b10d3975
+def _one_character(separator):
+    r"A separator as one character; a tab may be written `\t` or `tab`."
+    if isinstance(separator, str):
+        if separator.lower() in (r"\t", "tab"): return "\t"
+        if len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0': return separator
+    raise SettingError(f"separator must be one character, not {separator!r} (ASCII, no quote, no line break; a tab may be written \\t)")
+
 # %% ../../nbs/system/06b_tables.ipynb #7d0327cf
 def read_delimited(
     path: str | Path,
@@ -235,7 +243,7 @@ def read_delimited(
     gaps: tuple = (),                           # columns that must be empty
 ) -> Table:
     "Read lines of separated fields. Blank lines are allowed; any other line must have every field."
-    source = f"{path}" + (f" ({member})" if member else "")
+    source, separator = f"{path}" + (f" ({member})" if member else ""), _one_character(separator)
     with open_stream(path, member) as stream:
         header = 1 if names is None else 0
         if header: names = _header(stream, source, separator)
@@ -293,12 +301,12 @@ def read_csv(
     path: str | Path,
     user: str | None = None, item: str | None = None,   # column names; None: the usual ones
     time: str | bool | None = None,                     # column name; False: the rows are in time order
-    separator: str | None = None,                       # "," by default, a tab for .tsv
+    separator: str | None = None,                       # one character, "," by default, a tab for .tsv
     ids: str = "auto",
     member: str | None = None,
 ) -> Table:
     "Read a text table with a header line."
-    separator = separator or ("\t" if ".tsv" in Path(member or path).suffixes else ",")
+    separator = _one_character(("\t" if ".tsv" in Path(member or path).suffixes else ",") if separator is None else separator)
     with open_stream(path, member) as stream: names = _header(stream, str(path), separator)
     columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
     return read_delimited(path, *columns, separator=separator, ids=ids, member=member)
