@@ -296,6 +296,13 @@ def find_column(
     hint = f"say which with {kind}='…'" + (" (or time=False if the rows are in time order)" if kind == "time" else "")
     raise DatasetError(f"{source} has " + (f"several columns for the {kind}, {_some(found)}" if found else f"no column for the {kind} among {_some(names)}") + f": {hint}")
 
+# %% ../../nbs/system/06b_tables.ipynb #f241d7e7
+def _check_separator(names, source, separator):
+    "Refuse a header of one field that another usual separator would split."
+    other = next((s for s in "\t;|, " if s != separator and s in names[0].strip()), None)
+    if len(names) > 1 or other is None: return
+    raise DatasetError(f"{source} has a single column, {names[0][:40]!r}, when it is split by {separator!r}; it seems to be separated by {other!r}: say so with separator={other!r}")
+
 # %% ../../nbs/system/06b_tables.ipynb #e63ca845
 def read_csv(
     path: str | Path,
@@ -308,6 +315,7 @@ def read_csv(
     "Read a text table with a header line."
     separator = _one_character(("\t" if ".tsv" in Path(member or path).suffixes else ",") if separator is None else separator)
     with open_stream(path, member) as stream: names = _header(stream, str(path), separator)
+    _check_separator(names, str(path), separator)
     columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
     return read_delimited(path, *columns, separator=separator, ids=ids, member=member)
 
