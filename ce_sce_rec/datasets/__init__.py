@@ -14,7 +14,7 @@ from .interactions import Interactions, Split, from_sequences
 from .readers import recognise
 from .tables import open_stream, read_frame
 from .worlds import SyntheticInteractions, SyntheticWorld, synthetic
-from ..errors import DatasetError, UnknownNameError, check_name
+from ..errors import DatasetError, SettingError, UnknownNameError, check_name
 
 _all_ = ["Interactions", "Split", "from_sequences", "SyntheticInteractions", "SyntheticWorld", "synthetic"]
 
@@ -100,6 +100,7 @@ def load_dataset(
     name = options.pop("name", None) if source is None else source          # load_dataset(name="beauty") is understood too
     if name is None: raise DatasetError("say which data set: a name, a path or a data frame")
     if hasattr(name, "columns"): return _from_frame(name, **options)
+    if not isinstance(name, (str, os.PathLike)): raise SettingError(f"a data set is a name, a path or a pandas DataFrame with columns for users, items and times, not {type(name).__name__}")
     if str(name) == "synthetic":
         for option in options: check_name("option for synthetic", option, inspect.signature(synthetic).parameters)
         return synthetic(**options)

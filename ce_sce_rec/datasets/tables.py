@@ -307,6 +307,14 @@ def find_column(
     hint = f"say which with {kind}='…'" + (" (or time=False if the rows are in time order)" if kind == "time" else "")
     raise DatasetError(f"{source} has " + (f"several columns for the {kind}, {_some(found)}" if found else f"no column for the {kind} among {_some(names)}") + f": {hint}")
 
+# %% ../../nbs/system/06b_tables.ipynb #a634554d
+def _find_columns(names, source, user, item, time):
+    "The columns of users, items and times, no two of them the same."
+    found = {kind: find_column(kind, names, source, given) for kind, given in (("user", user), ("item", item), ("time", time))}
+    for one, other in (("user", "item"), ("user", "time"), ("item", "time")):
+        if found[one] is not None and found[one] == found[other]: raise DatasetError(f"{source}: the column {found[one]!r} cannot be the {one} and the {other}; say two with {one}='…' and {other}='…'")
+    return list(found.values())
+
 # %% ../../nbs/system/06b_tables.ipynb #f241d7e7
 def _check_separator(names, source, separator):
     "Refuse a header of one field that another usual separator would split."
@@ -327,8 +335,7 @@ def read_csv(
     separator = _one_character(("\t" if ".tsv" in Path(member or path).suffixes else ",") if separator is None else separator)
     with open_stream(path, member) as stream: names = _header(stream, str(path), separator)
     _check_separator(names, str(path), separator)
-    columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
-    return read_delimited(path, *columns, separator=separator, ids=ids, member=member)
+    return read_delimited(path, *_find_columns(names, str(path), user, item, time), separator=separator, ids=ids, member=member)
 
 # %% ../../nbs/system/06b_tables.ipynb #dda92064
 def read_frame(
@@ -339,7 +346,7 @@ def read_frame(
     source: str = "the data frame",                     # for messages
 ) -> Table:
     "Read a pandas DataFrame. Row numbers in messages count from 1."
-    columns = [find_column(kind, list(frame.columns), source, given) for kind, given in (("user", user), ("item", item), ("time", time))]
+    columns = _find_columns(list(frame.columns), source, user, item, time)
     problems = Problems(source, "ids of one kind (whole numbers from 0, or text) and times in every row")
     ids_of = [_frame_ids(frame[c], kind, source) for c, kind in zip(columns, ("user", "item"))]
     builder = TableBuilder(problems, ids)
@@ -381,7 +388,7 @@ def read_parquet(
     with open_stream(path) as stream:
         try:
             names = parquet.read_schema(stream).names
-            columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
+            columns = _find_columns(names, str(path), user, item, time)
             stream.seek(0)
             frame = parquet.read_table(stream, columns=[c for c in columns if c is not None]).to_pandas(ignore_metadata=True)      # what pandas once noted there is not needed
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as e:
