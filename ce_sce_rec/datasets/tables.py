@@ -52,7 +52,7 @@ def open_stream(
         with ExitStack() as stack:
             if path.is_dir(): raise DatasetError(f"{path} is a directory, not a file")
             if member is not None: yield stack.enter_context(_open_member(stack.enter_context(open_zip(path)), path, member))
-            else: yield stack.enter_context(gzip.open(path) if path.suffix == ".gz" else open(path, "rb"))
+            else: yield stack.enter_context(gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb"))
     except FileNotFoundError: raise DatasetError(f"there is no file {path}") from None
     except UnicodeDecodeError as e: raise DatasetError(f"{path}{_where_not_utf8(path, member)} is not UTF-8 text ({e.reason})") from None
     except gzip.BadGzipFile as e: raise DatasetError(f"{path} is not a whole gzip file although its name ends in .gz ({e})") from None
@@ -332,7 +332,7 @@ def read_csv(
     member: str | None = None,
 ) -> Table:
     "Read a text table with a header line."
-    separator = _one_character(("\t" if ".tsv" in Path(member or path).suffixes else ",") if separator is None else separator)
+    separator = _one_character(("\t" if ".tsv" in Path(str(member or path).lower()).suffixes else ",") if separator is None else separator)
     with open_stream(path, member) as stream: names = _header(stream, str(path), separator)
     _check_separator(names, str(path), separator)
     return read_delimited(path, *_find_columns(names, str(path), user, item, time), separator=separator, ids=ids, member=member)
