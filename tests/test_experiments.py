@@ -90,6 +90,7 @@ def test_a_store_of_something_else_is_refused(tmp_path):
     (tmp_path / "runs" / "thesis.tex").write_text("…")
     done = run("run", "compare_losses", "-p", "epochs", 1, "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
     assert done.returncode == 1 and "is not a run store" in done.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["compare_losses.failed.ipynb"] and "out/compare_losses.failed.ipynb" in done.stderr
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["thesis.tex"]
 
 
