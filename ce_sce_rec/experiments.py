@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
@@ -174,21 +175,41 @@ def run_experiment(
     timeout: int | None = None,                 # whole seconds that a single cell may take; no limit if None
 ) -> ExperimentRun:
     "Run an experiment notebook with papermill. Wrong parameters are refused first; a failure raises `ExperimentError`."
-    import papermill
     parameters = check_parameters(experiment, parameters or {})
     if timeout is not None and (timeout < 1 or timeout != int(timeout)): raise SettingError(f"timeout must be a whole number of seconds of at least 1, not {timeout!r}")
     output = Path(parameters.get("output") or parameters_of(experiment)["output"].default)
     _make_directory(output)
-    notebook, started, before = output/f"{experiment}.ipynb", time.time(), _versions(output)
+    notebook, results, started, before = output/f"{experiment}.ipynb", output/"results.csv", time.time(), _versions(output)
+    with _executed(notebook, results) as running, ProgressWatcher(show_progress):
+        _execute(list_experiments()[experiment], running, parameters, timeout)
+        if _versions(output).get(results) == before.get(results): raise ExperimentError(f"the notebook ended without writing {results}")
+    return ExperimentRun(notebook, output, time.time() - started, [p for p, version in _versions(output).items() if version != before.get(p) and p != notebook])
+
+# %% ../nbs/system/16_experiments.ipynb #16441ce9
+@contextmanager
+def _executed(notebook, results):
+    "A name to write the executed notebook under; in the end it becomes `notebook` if the results are new, and NAME.failed.ipynb otherwise. An error says which."
+    folder, running, failed = notebook.parent, notebook.with_suffix(".running.ipynb"), notebook.with_suffix(".failed.ipynb")
+    before = _versions(folder).get(results)
+    def settle():
+        place = failed if _versions(folder).get(results) == before else notebook
+        if running.exists(): os.replace(running, place)
+        if place == notebook: failed.unlink(missing_ok=True)        # of an earlier run
+        return place
+    try: yield running
+    except ExperimentError as e: raise ExperimentError(f"{e}\n(the executed notebook {settle()} shows where)") from None
+    except BaseException: settle(); raise
+    settle()
+
+# %% ../nbs/system/16_experiments.ipynb #f6fb6ba8
+def _execute(source, notebook, parameters, timeout):
+    "Run a notebook with papermill; what goes wrong in it becomes an `ExperimentError`."
+    import papermill
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with ProgressWatcher(show_progress):
-        try: papermill.execute_notebook(str(list_experiments()[experiment]), str(notebook), parameters, kernel_name="python3", language="python",
-                                        progress_bar=False, execution_timeout=timeout and int(timeout), kernel_manager_class=_kernel_manager())
-        except papermill.PapermillExecutionError as e: raise ExperimentError(f"{e.ename}: {e.evalue}\n(the executed notebook {notebook} shows where)") from None
-        except (RuntimeError, TimeoutError) as e: raise ExperimentError(f"the notebook did not finish: {e}\n({notebook} holds what was executed)") from None
-    written = [p for p, version in _versions(output).items() if version != before.get(p) and p != notebook]
-    if output/"results.csv" not in written: raise ExperimentError(f"the notebook ended without writing {output/'results.csv'}; see {notebook}")
-    return ExperimentRun(notebook, output, time.time() - started, written)
+    try: papermill.execute_notebook(str(source), str(notebook), parameters, kernel_name="python3", language="python", progress_bar=False,
+                                    execution_timeout=timeout and int(timeout), kernel_manager_class=_kernel_manager())
+    except papermill.PapermillExecutionError as e: raise ExperimentError(f"{e.ename}: {e.evalue}") from None
+    except (RuntimeError, TimeoutError) as e: raise ExperimentError(f"the notebook did not finish: {e}") from None
 
 # %% ../nbs/system/16_experiments.ipynb #5c9428a4
 def _make_directory(path):

@@ -1,4 +1,5 @@
 """The main job through its three doors: papermill's own description, the command line, and again from the store."""
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -6,6 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ROOT
+
+from ce_sce_rec.paper import paper_config
+from ce_sce_rec.runs import RunConfig
 
 CLI = [str(Path(sys.executable).with_name("ce-sce-rec"))]
 
@@ -63,6 +67,19 @@ def test_a_loss_that_fails_does_not_take_the_others_along(tmp_path):
     assert "FAILED tiny sasrec bce seed 0" in (tmp_path / "out" / "compare_losses.ipynb").read_text(encoding="utf-8")
 
 
+def test_own_data_under_a_published_name_are_own_data(tmp_path):
+    "Neither Beauty's settings nor the comparison with Beauty's published runs."
+    (tmp_path / "beauty.csv").write_text("user,item,time\n" + "".join(f"{u},{(u * k) % 12},{k}\n" for u in range(1, 9) for k in range(1, 7)))
+    done = run("run", "compare_losses", "-p", "dataset", "./beauty.csv", "-p", "losses", "ce", "-p", "epochs", 1, "-p", "seeds", 1, "-p", "device", "cpu", "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    row, own, theirs = pd.read_csv(tmp_path / "out" / "results.csv").iloc[0], RunConfig("sasrec", "ce", "beauty"), paper_config("sasrec", "ce", "beauty")
+    assert own.learning_rate != theirs.learning_rate and own.backbone_options["dropout"] != theirs.backbone_options["dropout"]
+    assert (row.learning_rate, row.dropout) == (own.learning_rate, own.backbone_options["dropout"])
+    cells = json.loads((tmp_path / "out" / "compare_losses.ipynb").read_text(encoding="utf-8"))["cells"]
+    said = "".join(line for c in cells for o in c.get("outputs", []) for line in o.get("text", []))
+    assert "NOT the papers' data" in said and "no published runs to compare with" in said and "reproduced" not in said
+
+
 def test_wrong_parameters_are_refused_before_anything_starts(tmp_path):
     done = run("run", "compare_losses", "-p", "sedes", 3, cwd=tmp_path)
     assert done.returncode == 2 and "did you mean 'seeds'?" in done.stderr and not list(tmp_path.iterdir())
@@ -73,6 +90,7 @@ def test_a_store_of_something_else_is_refused(tmp_path):
     (tmp_path / "runs" / "thesis.tex").write_text("…")
     done = run("run", "compare_losses", "-p", "epochs", 1, "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
     assert done.returncode == 1 and "is not a run store" in done.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["compare_losses.failed.ipynb"] and "out/compare_losses.failed.ipynb" in done.stderr
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["thesis.tex"]
 
 

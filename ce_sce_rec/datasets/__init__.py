@@ -6,6 +6,7 @@
 from __future__ import annotations
 import inspect
 import os
+import re
 from pathlib import Path
 import numpy as np
 from .cache import cached, user_cache_directory
@@ -14,7 +15,7 @@ from .interactions import Interactions, Split, from_sequences
 from .readers import recognise
 from .tables import open_stream, read_frame
 from .worlds import SyntheticInteractions, SyntheticWorld, synthetic
-from ..errors import DatasetError, UnknownNameError, check_name
+from ..errors import DatasetError, SettingError, UnknownNameError, check_name
 
 _all_ = ["Interactions", "Split", "from_sequences", "SyntheticInteractions", "SyntheticWorld", "synthetic"]
 
@@ -39,7 +40,7 @@ def read_sequence_text(
         users.append(ids[0]); sequences.append(ids[1:])
     if not users: raise DatasetError(f"{path} is empty: there is no user in it")
     if not any(sequences): raise DatasetError(f"{path}: no user has any item")
-    return from_sequences(sequences, users, name or path.name.removesuffix(".gz").removesuffix(".txt"))
+    return from_sequences(sequences, users, name or re.sub(r"(\.txt)?(\.gz)?$", "", path.name, count=1, flags=re.I))
 
 # %% ../../nbs/system/07_datasets.ipynb #2ee7350a
 def _lines(path):
@@ -100,6 +101,7 @@ def load_dataset(
     name = options.pop("name", None) if source is None else source          # load_dataset(name="beauty") is understood too
     if name is None: raise DatasetError("say which data set: a name, a path or a data frame")
     if hasattr(name, "columns"): return _from_frame(name, **options)
+    if not isinstance(name, (str, os.PathLike)): raise SettingError(f"a data set is a name, a path or a pandas DataFrame with columns for users, items and times, not {type(name).__name__}")
     if str(name) == "synthetic":
         for option in options: check_name("option for synthetic", option, inspect.signature(synthetic).parameters)
         return synthetic(**options)
@@ -108,7 +110,7 @@ def load_dataset(
         return read_path(path, **{"name": str(name).removeprefix("amazon:").lower()} | options)
     path = Path(name).expanduser()
     if not path.exists() and path.parent == Path(".") and (data_directory(data_dir)/path).exists(): path = data_directory(data_dir)/path
-    if path.exists() or path.suffix in SUFFIXES or path.parent != Path("."): return read_path(path, **options)
+    if path.exists() or path.suffix.lower() in SUFFIXES or path.parent != Path("."): return read_path(path, **options)
     try: check_name("data set", str(name), DATASETS)
     except UnknownNameError as e: raise UnknownNameError(f"{e}; and there is no file of that name") from None
 
@@ -126,7 +128,7 @@ def read_path(
 ) -> Interactions:
     "Read a file or folder of any known format."
     path = Path(path)
-    if path.name.endswith((".txt", ".txt.gz")):
+    if path.name.lower().endswith((".txt", ".txt.gz")):
         if options or core or numbering: raise DatasetError(f"{path} is sequence text, which takes no options ({', '.join([*options] or ['core, numbering'])})")
         return read_sequence_text(path, name)
     source = recognise(path)
@@ -140,7 +142,7 @@ def read_path(
 def read_histories(path: str | Path, **options) -> Interactions:
     "Everything that a file or folder of any known format holds, to recommend for: no k-core, no first or last day, nothing cached."
     path = Path(path).expanduser()
-    if path.name.endswith((".txt", ".txt.gz")): return read_path(path, **options)
+    if path.name.lower().endswith((".txt", ".txt.gz")): return read_path(path, **options)
     days = {"first_day", "last_day"} & set(inspect.signature(recognise(path).reader).parameters)
     return read_path(path, core=0, cache=False, **dict.fromkeys(days), **options)
 

@@ -30,8 +30,8 @@ def read_movielens(
     path, member = Path(path), None
     if path.is_dir():
         path = next((path/name for name in ("ratings.dat", "ratings.csv") if (path/name).exists()), None) or path/"ratings.dat"
-    if path.suffix == ".zip": member = _member_among(path, MOVIELENS_MEMBERS.values())
-    if ".dat" not in Path(member or path).suffixes: return read_delimited(path, "userId", "movieId", "timestamp", ids="integer", member=member)
+    if path.suffix.lower() == ".zip": member = _member_among(path, MOVIELENS_MEMBERS.values())
+    if ".dat" not in Path(str(member or path).lower()).suffixes: return read_delimited(path, "userId", "movieId", "timestamp", ids="integer", member=member)
     names = ["user", "gap 1", "item", "gap 2", "rating", "gap 3", "time"]
     return read_delimited(path, "user", "item", "time", names, ":", "integer", False, member, "UserID::MovieID::Rating::Timestamp", ("gap 1", "gap 2", "gap 3"))
 
@@ -165,8 +165,9 @@ def amazon_name(category: str) -> str:
 def recognise(path: str | Path) -> Source:
     "The source that a path is; `DatasetError` if it is none that is known."
     path = Path(path)
-    bare = path.name.removesuffix(".gz")
-    stem, suffix = Path(bare).stem, Path(bare).suffix
+    bare = path.stem if path.suffix.lower() == ".gz" else path.name
+    stem, suffix = Path(bare).stem, Path(bare).suffix.lower()
+    bare = stem + suffix
     if not path.exists(): raise DatasetError(f"there is no file {path}")
     if path.is_dir(): return _recognise_folder(path)
     if m := re.fullmatch(r"reviews_(\w+?)(_5)?\.json", bare): return Source("Amazon reviews", read_amazon_reviews, amazon_name(m[1]), 5, "appearance", (path,))

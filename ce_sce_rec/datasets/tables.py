@@ -16,27 +16,29 @@ from typing import Iterator
 import numpy as np
 from fastcore.basics import patch
 from .convert import Encoder, Table
-from ..errors import DatasetError, check_name
+from ..errors import DatasetError, SettingError, check_name
 
 # %% auto #0
-__all__ = ['IDS', 'LONGEST_ID', 'USER_COLUMNS', 'ITEM_COLUMNS', 'TIME_COLUMNS', 'Problems', 'open_stream', 'sort_out_ids',
-           'Times', 'TableBuilder', 'read_delimited', 'find_column', 'read_csv', 'read_frame', 'read_parquet']
+__all__ = ['IDS', 'LONGEST_ID', 'ID_FORMS', 'TIME_FORMS', 'USER_COLUMNS', 'ITEM_COLUMNS', 'TIME_COLUMNS', 'Problems',
+           'open_stream', 'sort_out_ids', 'Times', 'TableBuilder', 'read_delimited', 'find_column', 'read_csv',
+           'read_frame', 'read_parquet']
 
 # %% ../../nbs/system/06b_tables.ipynb #83b6b949
 class Problems:
     "Collects malformed lines of one file: the first in full, the others as a count."
-    def __init__(self, source: str, expected: str): self.source, self.expected, self.first, self.count = source, expected, None, 0
+    def __init__(self, source: str, expected: str, values: bool = True):    # values: whether a wrong value may say what it should be; else the line says all
+        self.source, self.expected, self.values, self.first, self.count = source, expected, values, None, 0
 
-    def add(self, line: int, what: str, count: int = 1) -> None:
-        "Note `count` malformed lines, the first of them `line` (from 1)."
-        if self.first is None or line < self.first[0]: self.first = (line, what)
+    def add(self, line: int, what: str, count: int = 1, value: str | None = None) -> None:
+        "Note `count` malformed lines, the first of them `line` (from 1); `value` says what was expected of a value that is wrong in itself."
+        if self.first is None or line < self.first[0]: self.first = (line, what, value if value and self.values else self.expected)
         self.count += count
 
     def check(self) -> None:
         "Raise `DatasetError` if anything was noted."
         if self.first is None: return
         more = f" ({self.count - 1:,} more such {'line' if self.count == 2 else 'lines'})" if self.count > 1 else ""
-        raise DatasetError(f"{self.source}, line {self.first[0]}: {self.first[1]}; expected {self.expected}{more}")
+        raise DatasetError(f"{self.source}, line {self.first[0]}: {self.first[1]}; expected {self.first[2]}{more}")
 
 # %% ../../nbs/system/06b_tables.ipynb #1658ebd4
 @contextmanager
@@ -50,7 +52,7 @@ def open_stream(
         with ExitStack() as stack:
             if path.is_dir(): raise DatasetError(f"{path} is a directory, not a file")
             if member is not None: yield stack.enter_context(_open_member(stack.enter_context(open_zip(path)), path, member))
-            else: yield stack.enter_context(gzip.open(path) if path.suffix == ".gz" else open(path, "rb"))
+            else: yield stack.enter_context(gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb"))
     except FileNotFoundError: raise DatasetError(f"there is no file {path}") from None
     except UnicodeDecodeError as e: raise DatasetError(f"{path}{_where_not_utf8(path, member)} is not UTF-8 text ({e.reason})") from None
     except gzip.BadGzipFile as e: raise DatasetError(f"{path} is not a whole gzip file although its name ends in .gz ({e})") from None
@@ -95,11 +97,12 @@ def sort_out_ids(
     kind: str = "auto",     # "text", "integer", or "auto": integers if all are whole numbers
 ) -> tuple[np.ndarray, dict[int, str]]:
     "The ids as an array of integers or text, and what is wrong, by place in the list."
+    if check_name("kind of ids", kind, IDS) == "auto" and all(map(_WHOLE_FLOAT.fullmatch, filter(None, ids))): ids = [i.removesuffix(".0") for i in ids]
     wrong = {n: "an id is missing" if not i else f"an id has {len(i)} characters (at most {LONGEST_ID})" for n, i in enumerate(ids) if not 0 < len(i) <= LONGEST_ID}
     wrong |= {n: f"the id {i[:40]!a} holds a character that no text should" for n, i in enumerate(ids) if n not in wrong and _NO_TEXT.search(i)}
     whole = np.fromiter((bool(_WHOLE.fullmatch(i)) for i in ids), bool, len(ids))
-    if check_name("kind of ids", kind, IDS) == "auto":
-        wrong |= {n: f"the id {i!r} is a negative or fractional number" for n, i in enumerate(ids) if n not in wrong and _OTHER_NUMBER.fullmatch(i)}
+    if kind == "auto":
+        wrong |= {n: f"the id {i!r} is a number with a sign or a decimal point (ids='text' takes all as text)" for n, i in enumerate(ids) if n not in wrong and _OTHER_NUMBER.fullmatch(i)}
     if kind == "integer" or (kind == "auto" and 2 * whole.sum() > len(ids) - len(wrong)):
         wrong |= {n: f"the id {ids[n][:40]!r} is not a whole number like the others" for n in np.flatnonzero(~whole).tolist() if n not in wrong}
     elif kind == "auto" and whole.any():
@@ -109,10 +112,14 @@ def sort_out_ids(
 
 # %% ../../nbs/system/06b_tables.ipynb #1e3e3773
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")          # as a computer writes it: no sign, no leading zero
+_WHOLE_FLOAT = re.compile(r"(?:0|[1-9][0-9]{0,14})\.0")      # below 2**53, so that the float was exact
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")           # NUL, which numpy drops at the end of a text, and halves of surrogate pairs, which UTF-8 has not
 _OTHER_NUMBER = re.compile(r"[+-][0-9]+|[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 # %% ../../nbs/system/06b_tables.ipynb #17523c76
+ID_FORMS = "whole numbers from 0 or text, one of the two in the column"
+TIME_FORMS = "a number or an ISO date (2020-09-13, 2020-09-13 12:26:40), one of the two in the column"
+
 class Times:
     "Turns columns of one file into numbers that rise with time; `dates` is None until the first column decides."
     def __init__(self): self.dates = None
@@ -134,6 +141,8 @@ class Times:
         return values, ~(np.abs(values) < 2.0**63)      # also where it is not a number
 
 # %% ../../nbs/system/06b_tables.ipynb #612a3360
+_NOTHING = ("", "nan", "None", "NaT", "<NA>")       # a hole, as text
+
 def _as_numbers(column):
     import pandas as pd
     "The column as integers if all of it is integers, else as float64; NaN where there is no number."
@@ -195,7 +204,9 @@ def add(self: TableBuilder, users, items, times, lines) -> None:
     if times is None: return
     numbers, bad = self.times.parse(times)
     self.parts[2].append(numbers)
-    if bad.any(): self.problems.add(int(lines[int(bad.argmax())]), f"{str(times.iloc[int(bad.argmax())])[:40]!r} is no time", int(bad.sum()))
+    if not bad.any(): return
+    what = str(times.iloc[int(bad.argmax())])[:40]
+    self.problems.add(int(lines[int(bad.argmax())]), f"{what!r} is no time", int(bad.sum()), TIME_FORMS if what not in _NOTHING else None)
 
 # %% ../../nbs/system/06b_tables.ipynb #d6f3a816
 @patch
@@ -212,8 +223,8 @@ def table(self: TableBuilder) -> Table:
 def _checked(self: TableBuilder, kind, encoder, codes):
     ids, wrong = sort_out_ids(list(encoder.codes), self.ids)
     if wrong:
-        rows = np.flatnonzero(np.isin(codes, list(wrong)))
-        self.problems.add(self._line(int(rows[0])), f"{kind}: {wrong[int(codes[rows[0]])]}", len(rows))
+        rows = np.flatnonzero(np.isin(codes, list(wrong))); what = wrong[int(codes[rows[0]])]
+        self.problems.add(self._line(int(rows[0])), f"{kind}: {what}", len(rows), None if what == "an id is missing" else ID_FORMS)
     return ids
 
 @patch
@@ -221,6 +232,14 @@ def _line(self: TableBuilder, row):
     for lines in self.lines:
         if row < len(lines): return int(lines[row])
         row -= len(lines)
+
+# %% ../../nbs/system/06b_tables.ipynb #b10d3975
+def _one_character(separator):
+    r"A separator as one character; a tab may be written `\t` or `tab`."
+    if isinstance(separator, str):
+        if separator.lower() in (r"\t", "tab"): return "\t"
+        if len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0': return separator
+    raise SettingError(f"separator must be one character, not {separator!r} (ASCII, no quote, no line break; a tab may be written \\t)")
 
 # %% ../../nbs/system/06b_tables.ipynb #7d0327cf
 def read_delimited(
@@ -235,13 +254,13 @@ def read_delimited(
     gaps: tuple = (),                           # columns that must be empty
 ) -> Table:
     "Read lines of separated fields. Blank lines are allowed; any other line must have every field."
-    source = f"{path}" + (f" ({member})" if member else "")
+    source, separator = f"{path}" + (f" ({member})" if member else ""), _one_character(separator)
     with open_stream(path, member) as stream:
         header = 1 if names is None else 0
         if header: names = _header(stream, source, separator)
         missing = [c for c in (user, item, time) if c is not None and c not in names]
         if missing: raise DatasetError(f"{source} has no column {_some(map(repr, missing))}; it has {_some(names)}")
-        problems = Problems(source, expected or f"{len(names)} fields: {separator.join(map(str, names[:12]))}")
+        problems = Problems(source, expected or f"{len(names)} fields: {separator.join(map(str, names[:12]))}", expected is None)
         builder = TableBuilder(problems, ids)
         for frame, lines in _frames(stream, names, separator, quoted, time, 1 + header, problems):
             if time is None or frame[time].dtype == object or frame[time].dtype.kind not in "iuf":     # a blank line leaves no number
@@ -288,20 +307,35 @@ def find_column(
     hint = f"say which with {kind}='…'" + (" (or time=False if the rows are in time order)" if kind == "time" else "")
     raise DatasetError(f"{source} has " + (f"several columns for the {kind}, {_some(found)}" if found else f"no column for the {kind} among {_some(names)}") + f": {hint}")
 
+# %% ../../nbs/system/06b_tables.ipynb #a634554d
+def _find_columns(names, source, user, item, time):
+    "The columns of users, items and times, no two of them the same."
+    found = {kind: find_column(kind, names, source, given) for kind, given in (("user", user), ("item", item), ("time", time))}
+    for one, other in (("user", "item"), ("user", "time"), ("item", "time")):
+        if found[one] is not None and found[one] == found[other]: raise DatasetError(f"{source}: the column {found[one]!r} cannot be the {one} and the {other}; say two with {one}='…' and {other}='…'")
+    return list(found.values())
+
+# %% ../../nbs/system/06b_tables.ipynb #f241d7e7
+def _check_separator(names, source, separator):
+    "Refuse a header of one field that another usual separator would split."
+    other = next((s for s in "\t;|, " if s != separator and s in names[0].strip()), None)
+    if len(names) > 1 or other is None: return
+    raise DatasetError(f"{source} has a single column, {names[0][:40]!r}, when it is split by {separator!r}; it seems to be separated by {other!r}: say so with separator={other!r}")
+
 # %% ../../nbs/system/06b_tables.ipynb #e63ca845
 def read_csv(
     path: str | Path,
     user: str | None = None, item: str | None = None,   # column names; None: the usual ones
     time: str | bool | None = None,                     # column name; False: the rows are in time order
-    separator: str | None = None,                       # "," by default, a tab for .tsv
+    separator: str | None = None,                       # one character, "," by default, a tab for .tsv
     ids: str = "auto",
     member: str | None = None,
 ) -> Table:
     "Read a text table with a header line."
-    separator = separator or ("\t" if ".tsv" in Path(member or path).suffixes else ",")
+    separator = _one_character(("\t" if ".tsv" in Path(str(member or path).lower()).suffixes else ",") if separator is None else separator)
     with open_stream(path, member) as stream: names = _header(stream, str(path), separator)
-    columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
-    return read_delimited(path, *columns, separator=separator, ids=ids, member=member)
+    _check_separator(names, str(path), separator)
+    return read_delimited(path, *_find_columns(names, str(path), user, item, time), separator=separator, ids=ids, member=member)
 
 # %% ../../nbs/system/06b_tables.ipynb #dda92064
 def read_frame(
@@ -312,7 +346,7 @@ def read_frame(
     source: str = "the data frame",                     # for messages
 ) -> Table:
     "Read a pandas DataFrame. Row numbers in messages count from 1."
-    columns = [find_column(kind, list(frame.columns), source, given) for kind, given in (("user", user), ("item", item), ("time", time))]
+    columns = _find_columns(list(frame.columns), source, user, item, time)
     problems = Problems(source, "ids of one kind (whole numbers from 0, or text) and times in every row")
     ids_of = [_frame_ids(frame[c], kind, source) for c, kind in zip(columns, ("user", "item"))]
     builder = TableBuilder(problems, ids)
@@ -354,7 +388,7 @@ def read_parquet(
     with open_stream(path) as stream:
         try:
             names = parquet.read_schema(stream).names
-            columns = [find_column(kind, names, str(path), given) for kind, given in (("user", user), ("item", item), ("time", time))]
+            columns = _find_columns(names, str(path), user, item, time)
             stream.seek(0)
             frame = parquet.read_table(stream, columns=[c for c in columns if c is not None]).to_pandas(ignore_metadata=True)      # what pandas once noted there is not needed
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as e:
