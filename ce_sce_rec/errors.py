@@ -68,6 +68,7 @@ def options_of(kind: str, registry: dict[str, type], name: str, options: dict | 
 
 def _in_type_of(default, value, option):
     "The value in the type of its default: `100` becomes `100.0` where a float is declared."
+    if isinstance(default, tuple) and isinstance(value, list): return tuple(value)          # as JSON gives it back
     if isinstance(default, bool) or not isinstance(default, (int, float)):
         if default is None or isinstance(value, type(default)): return value
     elif isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -92,7 +92,7 @@ def _dense(p: Problem, chunk=None) -> Float[Tensor, ""]:
         own = scores.detach().gather(1, p.targets.unsqueeze(1))
         dropped = (scores.detach() - own < _margin(own, p.eta)).scatter(1, p.targets.unsqueeze(1), False)
         losses = F.cross_entropy(scores.masked_fill(dropped, -torch.inf), p.targets, reduction="none")
-    return (p.weights * losses).sum()
+    return (p.weights * losses.masked_fill(p.weights == 0, 0)).sum()         # item 0 may have no score, and a filler row has it for its target
 
 # %% ../../nbs/system/03b_kernels.ipynb #372d8a1f
 def _drawn_only(scores, counts):
@@ -274,8 +274,9 @@ TENSORS = ("hidden", "items", "bias", "shift", "weights", "targets", "counts")  
 
 def _chunked(p: Problem, chunk=None) -> Float[Tensor, ""]:
     "Tile by tile, gradients in the forward pass."
-    settings = p._replace(**dict.fromkeys(TENSORS))         # without tensors: what is kept of them is autograd's to free
-    return GradientInForward.apply(partial(_walk, settings, chunk), *(getattr(p, name) for name in TENSORS))
+    walk, tensors = partial(_walk, p._replace(**dict.fromkeys(TENSORS)), chunk), [getattr(p, name) for name in TENSORS]        # what is kept of the tensors is autograd's to free
+    if not torch.is_grad_enabled(): return walk((False,) * len(TENSORS), *tensors)[0]         # a function of autograd is not told that nobody will ask
+    return GradientInForward.apply(walk, *tensors)
 
 def _walk(settings: Problem, chunk, wanted: tuple[bool, ...], *tensors: Tensor | None):
     "The loss, and for each tensor its gradient or None."
