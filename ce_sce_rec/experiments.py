@@ -20,8 +20,8 @@ from .errors import CeSceRecError, SettingError, StoreError, check_name
 from .files import atomic_write
 
 # %% auto #0
-__all__ = ['PROGRESS_VARIABLE', 'experiments_directory', 'list_experiments', 'Parameter', 'parameters_of', 'purpose_of',
-           'check_parameters', 'progress_reporter', 'progress_bar', 'ProgressWatcher', 'ExperimentError',
+__all__ = ['CHOICES', 'PROGRESS_VARIABLE', 'experiments_directory', 'list_experiments', 'Parameter', 'parameters_of',
+           'purpose_of', 'check_parameters', 'progress_reporter', 'progress_bar', 'ProgressWatcher', 'ExperimentError',
            'ExperimentRun', 'run_experiment']
 
 # %% ../nbs/system/16_experiments.ipynb #e427a5e6
@@ -70,7 +70,7 @@ def check_parameters(experiment: str, given: dict[str, Any]) -> dict[str, Any]:
     declared = parameters_of(experiment)
     for name in given: check_name(f"parameter of {experiment}", name, declared)
     values = {name: _read_value(declared[name], value) for name, value in given.items()}
-    for name in values.get("experiments", ()): check_name("experiment", name, list_experiments())
+    _check_choices(values, {p.name: p.default for p in declared.values()} | values)
     return values
 
 def _read_value(parameter: Parameter, value: Any) -> Any:
@@ -108,6 +108,39 @@ def _read_str(parameter, value):
     return str(value)
 
 _READERS = {"int": _read_number(int), "float": _read_number(float), "bool": _read_bool, "str": _read_str}
+
+# %% ../nbs/system/16_experiments.ipynb #1b98868c
+CHOICES = {"split": ("leave-one-out", "temporal"), "mask_seen": ("auto", "yes", "no")}
+
+def _names_for(parameter):
+    "The word for one value of a parameter and the names that there are; None where names alone cannot tell."
+    if parameter in CHOICES: return f"value of {parameter}", CHOICES[parameter]
+    if parameter == "experiments": return "experiment", list_experiments()
+    if parameter == "losses": from ce_sce_rec.losses import LOSSES; return "loss", LOSSES
+    if parameter in ("backbone", "backbones"): from ce_sce_rec.backbones import BACKBONES; return "backbone", BACKBONES
+    if parameter == "source": from ce_sce_rec.grids import SOURCES; return "source", SOURCES
+    return parameter, None
+
+# %% ../nbs/system/16_experiments.ipynb #9d17d6f4
+def _check_choices(given, values):
+    "Refuse a given name of nothing; `values` has the defaults of the others. Rows decide about data sets and metrics: those of a store are left to the notebook."
+    listed = lambda *names: [v for n in names if n in given for v in (given[n] if isinstance(given[n], list) else [given[n]])]
+    for parameter in given:
+        word, known = _names_for(parameter)
+        for name in () if known is None else listed(parameter): check_name(word, name, known)
+    source = values.get("source", "runs")
+    if listed("device"): _check_device(given["device"], source)
+    if (sets := listed("dataset", "datasets")) and source != "store":
+        from ce_sce_rec.grids import check_datasets, committed_rows
+        check_datasets(sets, values.get("data_dir"), committed_rows(values["results"])["dataset"] if source == "committed" else ())
+    if "source" in values:          # the other notebooks draw bounds, and call them ndcg and mrr
+        from ce_sce_rec.paper import METRICS
+        for name in listed("metric", "metrics"): check_name("metric", name, METRICS)
+
+def _check_device(device, source):
+    "A device that will be trained on must be there; committed rows need none."
+    if source == "runs": from ce_sce_rec.samples import resolve_device; resolve_device(device)
+    else: check_name("device", (device or "auto").split(":")[0], ("auto", "cpu", "cuda"))
 
 # %% ../nbs/system/16_experiments.ipynb #a67f1952
 PROGRESS_VARIABLE = "CE_SCE_REC_PROGRESS"

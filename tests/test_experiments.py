@@ -52,8 +52,9 @@ def test_second_time_reads_the_store(small_run):
 
 
 def test_an_error_inside_the_notebook_is_one_sentence(tmp_path):
-    done = run("run", "compare_losses", "-p", "dataset", "beuaty", "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
-    assert done.returncode == 1 and "did you mean 'beauty'?" in done.stderr and "Traceback" not in done.stderr
+    (tmp_path / "views.csv").write_text("user,item,time\n1,2,3\n1,3,soon\n")
+    done = run("run", "compare_losses", "-p", "dataset", "views.csv", "-p", "output", "out", "-p", "store", "runs", "--quiet", cwd=tmp_path)
+    assert done.returncode == 1 and "views.csv, line 3: 'soon' is no time" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_loss_that_fails_does_not_take_the_others_along(tmp_path):
@@ -81,8 +82,9 @@ def test_own_data_under_a_published_name_are_own_data(tmp_path):
 
 
 def test_wrong_parameters_are_refused_before_anything_starts(tmp_path):
-    done = run("run", "compare_losses", "-p", "sedes", 3, cwd=tmp_path)
-    assert done.returncode == 2 and "did you mean 'seeds'?" in done.stderr and not list(tmp_path.iterdir())
+    for words, near in ((("sedes", 3), "seeds"), (("dataset", "beuaty"), "beauty"), (("losses", "ce", "scee"), "sce")):
+        done = run("run", "compare_losses", "-p", *words, cwd=tmp_path)
+        assert done.returncode == 2 and f"did you mean '{near}'?" in done.stderr and "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_a_store_of_something_else_is_refused(tmp_path):
