@@ -19,6 +19,7 @@ from .datasets.worlds import SyntheticInteractions, bayes_probabilities
 from .errors import DatasetError, ScoresError, SettingError, check_name
 from .kernels.triton_ranks import ranks_in_rows
 from .metrics import hit_rate, mrr, ndcg, ranking_metrics
+from .precision import float32_products
 from .samples import DeviceData, Tokens, windows
 
 # %% auto #0
@@ -176,13 +177,9 @@ def recommended(self: Evaluation, split: Split) -> dict[str, float]:
             "popularity of the targets": float(counts[split.interactions.items[split.targets(self.part)] - 1].mean())}
 
 # %% ../nbs/system/12_evaluation.ipynb #438ddb71
-@contextmanager
 def exact_float32():
     "Within this context float32 matrix products are computed in float32, not in TF32."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    return float32_products("ieee")
 
 # %% ../nbs/system/12_evaluation.ipynb #ee445a50
 NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**29}     # of the largest tensor, of all members: 2 GB on a GPU

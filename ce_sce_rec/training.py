@@ -30,6 +30,7 @@ from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, 
 from .files import atomic_write
 from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
+from .precision import float32_products, float32_setting, put_back
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
@@ -377,13 +378,9 @@ def train_epoch(self: Trainer) -> list[float]:
     return ((losses * sizes).where(sizes > 0, 0.0).sum(1) / sizes.sum(1)).tolist()
 
 @patch
-@contextmanager
 def training_precision(self: Trainer):
     "Within this context float32 products are computed as `precision` says; the caller's setting is restored."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest" if self.precision == "float32" else "high")
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    return float32_products("ieee" if self.precision == "float32" else "tf32")
 
 # %% ../nbs/system/13_training.ipynb #66c224aa
 @patch
@@ -401,12 +398,12 @@ def run_steps(self: Trainer, laid: LaidOut, steps: int) -> None:
 def turn_released(self: Trainer):
     "Within this context other trainings on the device may have their turn."
     if self.turn is None: yield; return
-    precision = torch.get_float32_matmul_precision()        # the others set it, too
+    setting = float32_setting()         # the others set it, too
     self.turn.lock.release()
     try: yield
     finally:
         self.turn.lock.acquire()
-        torch.set_float32_matmul_precision(precision)
+        put_back(setting)
 
 # %% ../nbs/system/13_training.ipynb #fb427eed
 @patch
