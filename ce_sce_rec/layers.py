@@ -20,7 +20,7 @@ from .randomness import fold_in
 # %% auto #0
 __all__ = ['STRETCH', 'SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup',
            'Embedding', 'site_keys', 'dropout_keys', 'Dropout', 'number_dropouts', 'model_options', 'check_alike',
-           'can_stack', 'stack', 'member']
+           'cannot_stack', 'can_stack', 'stack', 'member']
 
 # %% ../nbs/system/08a_layers.ipynb #2e955ebd
 STRETCH = 512       # rows of a stretch
@@ -180,15 +180,26 @@ def check_alike(models: list[nn.Module]) -> None:
 # %% ../nbs/system/08a_layers.ipynb #9e3fe515
 MEMBER_LAYERS = (Linear, LayerNorm, Embedding)
 
-def can_stack(model: nn.Module) -> bool:
-    "Whether every parameter of a model belongs to a layer that knows members (or to a module that says `knows_members`)."
-    return all(isinstance(m, MEMBER_LAYERS) or getattr(m, "knows_members", False)
-               for m in model.modules() if next(m.parameters(recurse=False), None) is not None)
+def cannot_stack(model: nn.Module) -> str | None:
+    "Why a model cannot be stacked, as the end of a sentence that begins with its name; None if it can."
+    names = {}
+    for path, m in model.named_modules():
+        own, kept = ({f"{path}.{k}".lstrip("."): x for k, x in found.items() if x is not None and k not in m._non_persistent_buffers_set} for found in (m._parameters, m._buffers))
+        if own and not (isinstance(m, MEMBER_LAYERS) or getattr(m, "knows_members", False)): return "has layers without members"
+        for k in kept: return f"has a persistent buffer, {k!r}, which has no members"
+        for k, p in own.items():
+            if names.setdefault(id(p), k) != k: return f"has one parameter under two names, {names[id(p)]!r} and {k!r}"
+    return None
 
+def can_stack(model: nn.Module) -> bool:
+    "Whether every parameter of a model belongs to one layer that knows members (or to a module that says `knows_members`), and no buffer is persistent."
+    return cannot_stack(model) is None
+
+# %% ../nbs/system/08a_layers.ipynb #3d429854
 def stack(models: list[nn.Module]) -> nn.Module:
     "An ensemble of models of the same architecture. The models themselves are left alone."
     check_alike(models)
-    if not can_stack(models[0]): raise ValueError(f"{type(models[0]).__name__} has layers without members: it cannot be stacked")
+    if why := cannot_stack(models[0]): raise ValueError(f"{type(models[0]).__name__} {why}: it cannot be stacked")
     ensemble = copy.deepcopy(models[0])
     sources = [dict(model.named_parameters()) for model in models]
     for name, module in ensemble.named_modules():

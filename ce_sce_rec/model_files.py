@@ -133,7 +133,7 @@ def model_files(
     if wrong := [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]:
         show = lambda tensors: "missing" if wrong[0] not in tensors else "{} of type {}".format(*tensors[wrong[0]])
         raise ModelFileError(f"the weights are not those of the {description.backbone} that is described: {wrong[0]!r} is {show(found)}, and by the description {show(expected)}")
-    files = {"weights.safetensors": as_safetensors({k: v.detach().cpu().contiguous() for k, v in state.items()})}
+    files = {"weights.safetensors": as_safetensors({k: v.detach().to("cpu", copy=True).contiguous() for k, v in state.items()})}
     for name, ids, count in (("item_ids.json", item_ids, description.num_items), ("user_ids.json", user_ids, description.num_users)):
         if ids is not None and count and (data := _ids_as_json(ids, count, name.partition("_")[0])): files[name] = data
     manifest = {"format": FORMAT, "version": VERSION, "backbone": description.backbone, "options": description.options, "num_items": description.num_items,

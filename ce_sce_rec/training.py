@@ -28,7 +28,7 @@ from .datasets.interactions import Interactions, Split
 from .errors import ScoresError, SettingError, StoreError, TrainingDiverged, check_name
 from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, member_ranks
 from .files import atomic_write
-from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
+from .layers import SITES, can_stack, cannot_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
 from .precision import float32_products, float32_setting, put_back
 from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
@@ -111,7 +111,7 @@ def _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every,
 # %% ../nbs/system/13_training.ipynb #c29fb1e5
 @patch
 def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: RankingLoss | list[RankingLoss]) -> None:
-    "Make one ensemble of the backbones; they become views of it. A backbone whose layers know no members is trained as it is."
+    "Make one ensemble of the backbones; they become views of it. A backbone that cannot be stacked is trained as it is."
     E, items = len(self.seeds), self.split.interactions.num_items
     self.backbones = list(backbone) if self.together else [backbone]
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss, *(copy.deepcopy(loss) for _ in range(E - 1))]
@@ -119,7 +119,7 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
     for b in self.backbones:
         if b.num_items != items: raise SettingError(f"the backbone knows {b.num_items} items, the data set has {items}")
     self.backbone, self.stacked = self.backbones[0], all(can_stack(b) for b in self.backbones)
-    if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} has layers without members: train its seeds one at a time")
+    if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} {cannot_stack(self.backbone)}: train its seeds one at a time")
     if len(set(map(id, self.backbones))) < E: raise SettingError(f"{E} seeds need {E} different backbones; the list names one of them more than once")
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
@@ -552,7 +552,7 @@ def save_checkpoint(self: Trainer, path: Path, identity: str | None = None) -> N
         tensors |= {f"adam.{i}.{k}": v for k, v in self.optimiser.state[parameter].items()}
     progress = {"identity": self.identity if identity is None else identity, **{name: getattr(self, name) for name in PROGRESS},
                 "failed": [failure and [str(failure), failure.epoch, failure.step] for failure in self.failed]}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}      # tied weights, too, each under its name
     atomic_write(path, as_safetensors(tensors, metadata={"progress": json.dumps(progress)}))
 
 # %% ../nbs/system/13a_checkpoints.ipynb #4c7db459
