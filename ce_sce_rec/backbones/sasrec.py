@@ -117,7 +117,7 @@ def embed(self: SASRec, items: Int[Tensor, "*any"], columns: Int[Tensor, "*#any"
     return torch.add(positions, self.items(items), alpha=self.width**0.5)
 
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #0cd9b6fa
-import math
+from functools import cache
 import torch.nn.functional as F
 from .. import layers
 from ..kernels.gather import _for_triton
@@ -138,7 +138,11 @@ def token_blocks(tokens: Tokens, block: int) -> tuple[Tokens, Tensor]:
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #2689a066
 def binomial_table(length: int, p: float) -> Tensor:
     "Row m: the distribution function of how many of m survive dropout at rate p, (length+1, length+1), float64."
-    mass = torch.tensor([[math.comb(m, k) * (1 - p)**k * p**(m - k) if k <= m else 0.0 for k in range(length + 1)] for m in range(length + 1)], dtype=torch.float64)
+    mass = torch.zeros(length + 1, length + 1, dtype=torch.float64, device="cpu")
+    mass[0, 0] = 1
+    for m in range(length):         # one more, which is dropped or survives
+        mass[m + 1] = p * mass[m]
+        mass[m + 1, 1:] += (1 - p) * mass[m, :-1]
     return mass.cumsum(1).clamp(max=1)
 
 def surviving_share(
@@ -209,11 +213,11 @@ def null_share(self: SASRec, attention: Attention, missing: Int[Tensor, "*member
 
 @patch
 def survival_table(self: SASRec, p: float, device: torch.device) -> Float[Tensor, "length length"]:
-    "The `binomial_table` of this model, made when it is first needed."
-    if self.binomial is None or self.binomial.device != device: self.binomial = binomial_table(self.max_length, p).to(device)
-    return self.binomial
+    "The `binomial_table` of this model at this rate, made when it is first needed."
+    return _kept_table(self.max_length, p, device)
 
-SASRec.binomial = None
+@cache          # never given up: a recorded step knows the memory
+def _kept_table(length, p, device): return binomial_table(length, p).to(device)
 
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #a7c0de01
 @patch
