@@ -140,7 +140,7 @@ def _rank_plan(data, part, masked, rows_at_once):
         positions = torch.from_numpy(data.split.targets(part)).to(data.device)
         start = data.start[torch.from_numpy(data.split.users_of(part)).to(data.device)]
         data.kept[key] = [(rows.numpy(), data.items[p] - 1, history_cells(data.items, first, p) if masked else None)
-                          for rows, p, first in zip(torch.arange(len(positions)).split(rows_at_once), positions.split(rows_at_once), start.split(rows_at_once))]
+                          for rows, p, first in zip(torch.arange(len(positions), device="cpu").split(rows_at_once), positions.split(rows_at_once), start.split(rows_at_once))]
     return data.kept[key]
 
 # %% ../nbs/system/12_evaluation.ipynb #9dbae6a7
@@ -311,7 +311,7 @@ def _evaluation(ranks, data, part, masked, top=None):
 
 def _checked(scores, rows, items):
     "An external scorer's result as a tensor of its own, with its shape checked."
-    scores = torch.as_tensor(scores)
+    scores = scores if isinstance(scores, Tensor) else torch.as_tensor(scores, device="cpu")
     if scores.shape != (rows, items): raise ValueError(f"the scorer must return shape ({rows}, {items}), not {tuple(scores.shape)}")
     return scores.clone() if scores.is_floating_point() else scores.double()
 

@@ -200,7 +200,7 @@ def _check_described(model, description):
     try: again.load_state_dict(model.state_dict())
     except RuntimeError as e: raise ModelFileError(f"the options do not describe this model: {' '.join(str(e).split())[:300]}") from None
     training = model.training
-    rows = torch.randint(1, model.num_items + 1, (8, model.max_length), generator=torch.Generator().manual_seed(0)).to(next(model.parameters()).device)
+    rows = torch.randint(1, model.num_items + 1, (8, model.max_length), generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(next(model.parameters()).device)
     users = (torch.arange(8, device=rows.device) % description.num_users,) if model.needs_users else ()
     try: scores, same = (ScoringModel(m)(rows, *users) for m in (model, again))
     finally: model.train(training)
