@@ -52,7 +52,7 @@ class Description:
         class_ = BACKBONES[self.backbone]
         arguments = dict(self.options)
         if takes_users(self.backbone): arguments["num_users"] = self.num_users
-        with torch.random.fork_rng([]), torch.device(device): return class_(self.num_items, **arguments).to(DTYPES[self.dtype])
+        with torch.random.fork_rng([]), torch.device("meta" if torch.device(device).type == "meta" else "cpu"): return class_(self.num_items, **arguments).to(device, DTYPES[self.dtype])
 
     def tensors(self) -> dict[str, tuple[tuple[int, ...], str]]:
         "Name -> (shape, type) of every tensor of the weights."

@@ -31,7 +31,7 @@ from .files import atomic_write
 from .layers import SITES, can_stack, cannot_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
 from .precision import float32_products, float32_setting, put_back
-from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
+from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, seeded, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
 # %% auto #0
@@ -361,8 +361,7 @@ def train_epoch(self: Trainer) -> list[float]:
     "One pass over all samples; returns each member's mean loss over targets in nats. A single model whose loss is not finite raises `TrainingDiverged`."
     self.model.train()
     epoch = self.epoch + 1
-    with self.training_precision():
-        torch.manual_seed(stream_seed(self.seeds[0], "dropout", epoch))         # for layers that know no keys
+    with self.training_precision(), seeded(stream_seed(self.seeds[0], "dropout", epoch), self.device):         # for layers that know no keys
         self.plan_epoch(epoch)
         with self.turn_released(): sizes, rooms = self.sizes.cpu(), self.rooms.cpu()
         self.step_number.zero_()
@@ -477,22 +476,20 @@ def fit(self: Trainer,
     if checkpoint is not None: self.resume(Path(checkpoint), identity)
     if progress and report is None: report = epoch_bar(self.epochs)
     saved = time.monotonic()
-    devices = [self.device.index or 0] if self.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):        # the caller's random state is left as it was
-        while True:
-            metrics = self.validate_if_due()
-            try:
-                if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
-            except BaseException:       # whoever watches may end the run; nothing is lost
-                if checkpoint is not None: self.save_checkpoint(Path(checkpoint), identity)
-                raise
-            if self.epoch >= self.epochs: break
-            if checkpoint is not None and metrics and time.monotonic() - saved >= save_every:
-                self.save_checkpoint(Path(checkpoint), identity); saved = time.monotonic()
-            started = time.perf_counter()
-            losses = self.train_epoch()
-            self.train_seconds += time.perf_counter() - started
-            for e in self.alive(): self.rows[e].append({"epoch": self.epoch, "train_loss": losses[e]})
+    while True:
+        metrics = self.validate_if_due()
+        try:
+            if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
+        except BaseException:       # whoever watches may end the run; nothing is lost
+            if checkpoint is not None: self.save_checkpoint(Path(checkpoint), identity)
+            raise
+        if self.epoch >= self.epochs: break
+        if checkpoint is not None and metrics and time.monotonic() - saved >= save_every:
+            self.save_checkpoint(Path(checkpoint), identity); saved = time.monotonic()
+        started = time.perf_counter()
+        losses = self.train_epoch()
+        self.train_seconds += time.perf_counter() - started
+        for e in self.alive(): self.rows[e].append({"epoch": self.epoch, "train_loss": losses[e]})
     return self.finish()
 
 # %% ../nbs/system/13_training.ipynb #0ad4e3a1
