@@ -223,7 +223,7 @@ def _kept_table(length, p, device): return binomial_table(length, p).to(device)
 @patch
 def fuses(self: SASRec, tokens: Tokens) -> bool:
     "Whether the fused kernels compute `token_states` of these tokens."
-    table, keys = self.items.weight, layers._keys
+    table, keys = self.items.weight, layers.present_keys()
     if torch.compiler.is_compiling() or not _for_triton(*self.parameters()) or torch.is_autocast_enabled(table.device.type): return False
     if not tokens.items.numel() or tokens.items.ndim != table.ndim - 1 or self.width > 64 or self.blocks[0].attention.num_heads > 1: return False
     drops = [m for m in self.modules() if isinstance(m, layers.Dropout)]
@@ -239,7 +239,7 @@ def fused_token_states(self: SASRec, tokens: Tokens) -> Float[Tensor, "*members 
     "`token_states` by the fused kernels."
     from ce_sce_rec.kernels.triton_attention import Line, TokenStates
     table, p = self.items.weight, self.dropout.p * self.dropout.training
-    drawn = dict(p=p, keys=layers._keys, binomial=self.survival_table(p, table.device)) if p else {}
+    drawn = dict(p=p, keys=layers.present_keys(), binomial=self.survival_table(p, table.device)) if p else {}
     flat = tokens.map(lambda x: x.reshape(-1, x.shape[-1]).contiguous())
     line = Line(*flat[:3], self.max_length, self.norm.eps, not self.mask_padding, torch.is_grad_enabled(), order=flat.order, counts=flat.counts, **drawn)
     parts = [part for b in self.blocks for part in (b.query_norm, b.attention, b.attention.out_proj, b.norm, b.feed_forward[0], b.feed_forward[3])]
