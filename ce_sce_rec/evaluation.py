@@ -28,7 +28,7 @@ __all__ = ['METRICS', 'SCORES_AT_ONCE', 'NUMBERS_AT_ONCE', 'Evaluation', 'masks_
            'evaluate_backbone', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     "Ranks of all targets of one part of a split, and their mean metrics."
     ranks: Int[Tensor, "evaluated"]     # rank of each target, from 1, int64, on the CPU
@@ -128,17 +128,21 @@ def _ranks(score, data, part, masked, scores_at_once=None, watch=None):
 
 def _on_the_host(ranks):
     "The ranks on the CPU; a rank of 0 stands for NaN among the scores."
-    ranks = ranks.cpu()
-    if bool((ranks < 1).any()): raise ScoresError("scores contain NaN: a model that gives NaN has no ranking")
-    return ranks
+    if bool((ranks := ranks.cpu()).lt(1).any()): raise ScoresError("scores contain NaN: a model that gives NaN has no ranking")
+    with torch.inference_mode(False): return ranks.clone()          # the caller may change it
 
 # %% ../nbs/system/12_evaluation.ipynb #5f012ea1
+def _evaluated(split, part):
+    "Positions and users of the targets of one part, which must have some."
+    if not len(split.targets(part)): raise DatasetError(f"{split.interactions.name or 'the data set'}: the {'validation' if part == 'valid' else part} part of the split has no targets, so there is nothing to rank")
+    return split.targets(part), split.users_of(part)
+
 def _rank_plan(data, part, masked, rows_at_once):
     "(rows, target columns, cells of seen items) of every chunk."
     key = ("rank plan", part, masked, rows_at_once)
     if key not in data.kept:
-        positions = torch.from_numpy(data.split.targets(part)).to(data.device)
-        start = data.start[torch.from_numpy(data.split.users_of(part)).to(data.device)]
+        positions, users = (torch.from_numpy(a).to(data.device) for a in _evaluated(data.split, part))
+        start = data.start[users]
         data.kept[key] = [(rows.numpy(), data.items[p] - 1, history_cells(data.items, first, p) if masked else None)
                           for rows, p, first in zip(torch.arange(len(positions), device="cpu").split(rows_at_once), positions.split(rows_at_once), start.split(rows_at_once))]
     return data.kept[key]
@@ -211,7 +215,7 @@ def _history_plan(model, data, part):
 def _numbers(model): return model.numbers_per_place() * (_members_of(model) or 1)
 
 def _plan_histories(model, data, part):
-    users, stop = data.split.users_of(part), data.split.targets(part)
+    stop, users = _evaluated(data.split, part)
     start, length = data.split.interactions.offsets[users], model.max_length
     counts = np.minimum(stop - start, length)
     laid_out = model.knows_tokens and counts.min(initial=1) > 0         # an empty history has no token
@@ -304,7 +308,7 @@ def _evaluate(score, data, part, masked, scores_at_once, top):
     "Ranks, what is known of the targets, and the first `top` items if they are wanted."
     kept = None if top is None else TopItems(top, data.num_items)
     ranks = rank_targets(score, data, part, masked, scores_at_once, kept)
-    return _evaluation(ranks, data, part, masked, kept and torch.cat(kept.chunks))
+    with torch.inference_mode(False): return _evaluation(ranks, data, part, masked, kept and torch.cat(kept.chunks))
 
 def _evaluation(ranks, data, part, masked, top=None):
     return Evaluation(ranks, data.split.users_of(part), part, masked, data.split.repeated_targets(part), top)

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from threading import Lock, local
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
@@ -35,7 +35,7 @@ from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, seeded, s
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'STREAMS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
+__all__ = ['PRECISIONS', 'STREAMS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'unchecked', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
 
 # %% ../nbs/system/13_training.ipynb #5fd3781c
 @dataclass
@@ -108,6 +108,18 @@ def _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every,
         if not decay >= 0: raise SettingError(f"weight_decay must not be negative, not {decay}")
     check_name("precision", precision, PRECISIONS)
 
+# %% ../nbs/system/13_training.ipynb #b7c1db98
+@contextmanager
+def unchecked(losses: list[RankingLoss]) -> Iterator[None]:
+    "Within this context losses leave out the checks for which the host would wait for the device; afterwards they are as they were."
+    before = [vars(loss).get("validate") for loss in losses]        # None where it is the class's
+    for loss in losses: loss.validate = False
+    try: yield
+    finally:
+        for loss, own in zip(losses, before):
+            if own is None: del loss.validate
+            else: loss.validate = own
+
 # %% ../nbs/system/13_training.ipynb #c29fb1e5
 @patch
 def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: RankingLoss | list[RankingLoss]) -> None:
@@ -123,8 +135,7 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
     if len(set(map(id, self.backbones))) < E: raise SettingError(f"{E} seeds need {E} different backbones; the list names one of them more than once")
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
-    for l in losses: l.validate = False
-    self.alike = self.stacked and all(type(l) is type(self.loss) and model_options(l) == model_options(self.loss) for l in losses)
+    with unchecked(losses): self.alike = self.stacked and all(type(l) is type(self.loss) and model_options(l) == model_options(self.loss) for l in losses)
     self.model = number_dropouts(stack(self.backbones) if self.stacked else self.backbone)
     if not self.stacked: return
     for e, b in enumerate(self.backbones):
@@ -177,7 +188,7 @@ Trainer.best_epoch, Trainer.best_value = _best_epoch, _best_value
 def describe(self: Trainer) -> str:
     "The settings that determine a training, one a line: options of backbone and losses, seeds, the trainer's own, and the fingerprint of the split."
     parts = {"backbone": self.backbone, **{f"loss {e}": loss for e, loss in enumerate(self.losses)}}
-    options = {f"{part} {name}": value for part, module in parts.items() for name, value in model_options(module).items()}
+    with unchecked(self.losses): options = {f"{part} {name}": value for part, module in parts.items() for name, value in model_options(module).items()}
     rates = {name: [g[key] for g in self.optimiser.param_groups] for name, key in (("learning_rate", "lr"), ("weight_decay", "weight_decay"))}
     own = {"seeds": self.seeds, **rates, **{k: getattr(self, k) for k in ("batch_size", "eval_every", "masked", "monitor", "precision")},
            "type": next(self.model.parameters()).dtype, "split": self.split.fingerprint}
@@ -296,7 +307,7 @@ def step(self: Trainer, laid: LaidOut) -> None:
     "One optimiser step for every member, on the batch whose number is on the device."
     batch, weights = self.next_batch(laid)
     keys = self.step_keys()
-    with dropout_keys(keys["dropout"].T), self.autocast():
+    with dropout_keys(keys["dropout"].T), self.autocast(), unchecked(self.losses):
         losses = self.member_losses(hidden_states(self.model, batch), batch, weights, keys["negatives"])
     self.model.zero_grad(set_to_none=True)
     self.optimiser.zero_grad(set_to_none=True)
@@ -358,7 +369,7 @@ def side_streams(self: Trainer, number: int) -> list[torch.cuda.Stream]:
 # %% ../nbs/system/13_training.ipynb #8f6ff751
 @patch
 def train_epoch(self: Trainer) -> list[float]:
-    "One pass over all samples; returns each member's mean loss over targets in nats. A single model whose loss is not finite raises `TrainingDiverged`."
+    "One pass over all samples; returns each member's mean loss over targets in nats, NaN if there were none (BERT4Rec may hide no item of few). A single model whose loss is not finite raises `TrainingDiverged`."
     self.model.train()
     epoch = self.epoch + 1
     with self.training_precision(), seeded(stream_seed(self.seeds[0], "dropout", epoch), self.device):         # for layers that know no keys
