@@ -19,6 +19,7 @@ from .datasets.worlds import SyntheticInteractions, bayes_probabilities
 from .errors import DatasetError, ScoresError, SettingError, check_name
 from .kernels.triton_ranks import ranks_in_rows
 from .metrics import hit_rate, mrr, ndcg, ranking_metrics
+from .precision import float32_products
 from .samples import DeviceData, Tokens, windows
 
 # %% auto #0
@@ -27,7 +28,7 @@ __all__ = ['METRICS', 'SCORES_AT_ONCE', 'NUMBERS_AT_ONCE', 'Evaluation', 'masks_
            'evaluate_backbone', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     "Ranks of all targets of one part of a split, and their mean metrics."
     ranks: Int[Tensor, "evaluated"]     # rank of each target, from 1, int64, on the CPU
@@ -133,19 +134,23 @@ def _mask(scores, seen):
 
 def _on_the_host(ranks):
     "The ranks on the CPU; a rank of 0 stands for NaN among the scores."
-    ranks = ranks.cpu()
-    if bool((ranks < 1).any()): raise ScoresError("scores contain NaN: a model that gives NaN has no ranking")
-    return ranks
+    if bool((ranks := ranks.cpu()).lt(1).any()): raise ScoresError("scores contain NaN: a model that gives NaN has no ranking")
+    with torch.inference_mode(False): return ranks.clone()          # the caller may change it
 
 # %% ../nbs/system/12_evaluation.ipynb #5f012ea1
+def _evaluated(split, part):
+    "Positions and users of the targets of one part, which must have some."
+    if not len(split.targets(part)): raise DatasetError(f"{split.interactions.name or 'the data set'}: the {'validation' if part == 'valid' else part} part of the split has no targets, so there is nothing to rank")
+    return split.targets(part), split.users_of(part)
+
 def _rank_plan(data, part, masked, rows_at_once):
     "(rows, target columns, cells of seen items) of every chunk."
     key = ("rank plan", part, masked, rows_at_once)
     if key not in data.kept:
-        positions = torch.from_numpy(data.split.targets(part)).to(data.device)
-        start = data.start[torch.from_numpy(data.split.users_of(part)).to(data.device)]
+        positions, users = (torch.from_numpy(a).to(data.device) for a in _evaluated(data.split, part))
+        start = data.start[users]
         data.kept[key] = [(rows.numpy(), data.items[p] - 1, history_cells(data.items, first, p) if masked else None)
-                          for rows, p, first in zip(torch.arange(len(positions)).split(rows_at_once), positions.split(rows_at_once), start.split(rows_at_once))]
+                          for rows, p, first in zip(torch.arange(len(positions), device="cpu").split(rows_at_once), positions.split(rows_at_once), start.split(rows_at_once))]
     return data.kept[key]
 
 # %% ../nbs/system/12_evaluation.ipynb #9dbae6a7
@@ -182,13 +187,9 @@ def recommended(self: Evaluation, split: Split) -> dict[str, float]:
             "popularity of the targets": float(counts[split.interactions.items[split.targets(self.part)] - 1].mean())}
 
 # %% ../nbs/system/12_evaluation.ipynb #438ddb71
-@contextmanager
 def exact_float32():
     "Within this context float32 matrix products are computed in float32, not in TF32."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    return float32_products("ieee")
 
 # %% ../nbs/system/12_evaluation.ipynb #ee445a50
 NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**29}     # of the largest tensor, of all members: 2 GB on a GPU
@@ -220,7 +221,7 @@ def _history_plan(model, data, part):
 def _numbers(model): return model.numbers_per_place() * (_members_of(model) or 1)
 
 def _plan_histories(model, data, part):
-    users, stop = data.split.users_of(part), data.split.targets(part)
+    stop, users = _evaluated(data.split, part)
     start, length = data.split.interactions.offsets[users], model.max_length
     counts = np.minimum(stop - start, length)
     laid_out = model.knows_tokens and counts.min(initial=1) > 0         # an empty history has no token
@@ -313,14 +314,14 @@ def _evaluate(score, data, part, masked, scores_at_once, top):
     "Ranks, what is known of the targets, and the first `top` items if they are wanted."
     kept = None if top is None else TopItems(top, data.num_items)
     ranks = rank_targets(score, data, part, masked, scores_at_once, kept)
-    return _evaluation(ranks, data, part, masked, kept and torch.cat(kept.chunks))
+    with torch.inference_mode(False): return _evaluation(ranks, data, part, masked, kept and torch.cat(kept.chunks))
 
 def _evaluation(ranks, data, part, masked, top=None):
     return Evaluation(ranks, data.split.users_of(part), part, masked, data.split.repeated_targets(part), top)
 
 def _checked(scores, rows, items):
     "An external scorer's result as a tensor of its own, with its shape checked."
-    scores = torch.as_tensor(scores)
+    scores = scores if isinstance(scores, Tensor) else torch.as_tensor(scores, device="cpu")
     if scores.shape != (rows, items): raise ValueError(f"the scorer must return shape ({rows}, {items}), not {tuple(scores.shape)}")
     return scores.clone() if scores.is_floating_point() else scores.double()
 

@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from contextlib import contextmanager
+from threading import local
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -19,8 +20,8 @@ from .randomness import fold_in
 
 # %% auto #0
 __all__ = ['STRETCH', 'SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup',
-           'Embedding', 'site_keys', 'dropout_keys', 'Dropout', 'number_dropouts', 'model_options', 'check_alike',
-           'can_stack', 'stack', 'member']
+           'Embedding', 'site_keys', 'dropout_keys', 'present_keys', 'Dropout', 'number_dropouts', 'model_options',
+           'check_alike', 'cannot_stack', 'can_stack', 'stack', 'member']
 
 # %% ../nbs/system/08a_layers.ipynb #2e955ebd
 STRETCH = 512       # rows of a stretch
@@ -106,7 +107,7 @@ class Embedding(nn.Embedding):
         return member_lookup(self.weight, index, self.padding_idx, *drawn)
 
 # %% ../nbs/system/08a_layers.ipynb #6feb33f3
-_keys: Int[Tensor, "sites members"] | None = None       # the keys of all layers in the step that is being computed
+_of_thread = local()        # its `keys` (sites, members): those of all layers in the step that this thread computes
 SITES = 64                                              # layers of a model that draw, at most
 
 def site_keys(keys: Int[Tensor, "*members"]) -> Int[Tensor, "*members sites"]:
@@ -116,10 +117,13 @@ def site_keys(keys: Int[Tensor, "*members"]) -> Int[Tensor, "*members sites"]:
 @contextmanager
 def dropout_keys(keys: Int[Tensor, "members"] | Int[Tensor, "members sites"]):
     "Within this context dropout layers draw their masks from these keys, one for each member (or those of all layers, from `site_keys`)."
-    global _keys
-    before, _keys = _keys, (site_keys(keys) if keys.ndim == 1 else keys).T.contiguous()
+    before, _of_thread.keys = present_keys(), (site_keys(keys) if keys.ndim == 1 else keys).T.contiguous()
     try: yield
-    finally: _keys = before
+    finally: _of_thread.keys = before
+
+def present_keys() -> Int[Tensor, "sites members"] | None:
+    "The keys within `dropout_keys`, of the thread that asks; None outside of it."
+    return getattr(_of_thread, "keys", None)
 
 # %% ../nbs/system/08a_layers.ipynb #1b907f58
 class Dropout(nn.Module):
@@ -129,14 +133,14 @@ class Dropout(nn.Module):
         self.p, self.site = p, 0
     def forward(self, x):
         if not self.training or self.p == 0: return x
-        return F.dropout(x, self.p) if _keys is None else keyed_dropout(x, self.p, _keys[2 * self.site])
+        return F.dropout(x, self.p) if (keys := present_keys()) is None else keyed_dropout(x, self.p, keys[2 * self.site])
     def drawn(self) -> tuple[float, Int[Tensor, "members"] | None] | None:
         "Rate and keys of this layer's mask in this step, for kernels that draw it themselves; rate 0 if nothing is dropped, None if the mask is torch's to draw."
         if not self.training or self.p == 0: return 0.0, None
-        return None if _keys is None else (self.p, _keys[2 * self.site])
+        return None if (keys := present_keys()) is None else (self.p, keys[2 * self.site])
     def site_key(self) -> Int[Tensor, "members"] | None:
         "The key of this layer in this step, for layers that draw something else than a mask; None outside of a training run."
-        return None if _keys is None else _keys[2 * self.site + 1]
+        return None if (keys := present_keys()) is None else keys[2 * self.site + 1]
     def extra_repr(self): return f"p={self.p}"
 
 def number_dropouts(model: nn.Module) -> nn.Module:
@@ -180,15 +184,26 @@ def check_alike(models: list[nn.Module]) -> None:
 # %% ../nbs/system/08a_layers.ipynb #9e3fe515
 MEMBER_LAYERS = (Linear, LayerNorm, Embedding)
 
-def can_stack(model: nn.Module) -> bool:
-    "Whether every parameter of a model belongs to a layer that knows members (or to a module that says `knows_members`)."
-    return all(isinstance(m, MEMBER_LAYERS) or getattr(m, "knows_members", False)
-               for m in model.modules() if next(m.parameters(recurse=False), None) is not None)
+def cannot_stack(model: nn.Module) -> str | None:
+    "Why a model cannot be stacked, as the end of a sentence that begins with its name; None if it can."
+    names = {}
+    for path, m in model.named_modules():
+        own, kept = ({f"{path}.{k}".lstrip("."): x for k, x in found.items() if x is not None and k not in m._non_persistent_buffers_set} for found in (m._parameters, m._buffers))
+        if own and not (isinstance(m, MEMBER_LAYERS) or getattr(m, "knows_members", False)): return "has layers without members"
+        for k in kept: return f"has a persistent buffer, {k!r}, which has no members"
+        for k, p in own.items():
+            if names.setdefault(id(p), k) != k: return f"has one parameter under two names, {names[id(p)]!r} and {k!r}"
+    return None
 
+def can_stack(model: nn.Module) -> bool:
+    "Whether every parameter of a model belongs to one layer that knows members (or to a module that says `knows_members`), and no buffer is persistent."
+    return cannot_stack(model) is None
+
+# %% ../nbs/system/08a_layers.ipynb #3d429854
 def stack(models: list[nn.Module]) -> nn.Module:
     "An ensemble of models of the same architecture. The models themselves are left alone."
     check_alike(models)
-    if not can_stack(models[0]): raise ValueError(f"{type(models[0]).__name__} has layers without members: it cannot be stacked")
+    if why := cannot_stack(models[0]): raise ValueError(f"{type(models[0]).__name__} {why}: it cannot be stacked")
     ensemble = copy.deepcopy(models[0])
     sources = [dict(model.named_parameters()) for model in models]
     for name, module in ensemble.named_modules():

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from .errors import check_name, options_of
 from .kernels.gather import _in_one_type, gathered_scores
 from .kernels import linear_cross_entropy, linear_logistic_terms, multiplicities, prefer_counts
+from .metrics import _tensor
 from .negatives import POOLS, SeenItems, draw_negatives
 from .randomness import KeyedGenerator, check_generator, random_uniform
 
@@ -25,13 +26,13 @@ def _widen(scores):
 
 def _floats(name, x):
     "A tensor of at least float32; an array or list becomes one, and whole numbers are no scores."
-    x = torch.as_tensor(x)
+    x = _tensor(x)
     if not x.is_floating_point(): raise ValueError(f"{name} must hold floats, not {x.dtype}")
     return _widen(x)
 
 def _check_full(scores, target):
     "Shapes of (T, N) and (T,), and whole numbers that name a column, with the name of the argument that is wrong."
-    scores, target = _floats("scores", scores), torch.as_tensor(target)
+    scores, target = _floats("scores", scores), _tensor(target)
     if scores.ndim != 2: raise ValueError(f"scores must have shape (targets, items), not {tuple(scores.shape)}")
     if target.shape != scores.shape[:1]: raise ValueError(f"target must have shape ({len(scores)},) to match scores, not {tuple(target.shape)}")
     if target.is_floating_point() or target.dtype == torch.bool: raise ValueError(f"target must hold integers, not {target.dtype}")
@@ -103,7 +104,7 @@ class RankingLoss(nn.Module):
     ) -> Float[Tensor, ""]:                             # nats
         "Mean loss over the targets, in nats; with `weights`, the weighted sum."
         check_generator(generator)
-        hidden, items, targets, users, weights, bias = (None if x is None else torch.as_tensor(x) for x in (hidden, items, targets, users, weights, bias))
+        hidden, items, targets, users, weights, bias = (None if x is None else _tensor(x) for x in (hidden, items, targets, users, weights, bias))
         self.check(hidden, items, targets, weights, bias)
         return self.total(hidden, items, targets.long(), generator, seen, users, weights, bias)
 

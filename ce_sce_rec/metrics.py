@@ -12,12 +12,14 @@ from torch import Tensor
 __all__ = ['rank_of_target', 'ndcg', 'mrr', 'hit_rate', 'ranking_metrics']
 
 # %% ../nbs/system/02_metrics.ipynb #4a735662
+def _tensor(x): return x if isinstance(x, Tensor) else torch.as_tensor(x)       # a tensor stays on its device, whatever the default is
+
 def rank_of_target(
     scores: Float[Tensor, "targets items"],  # any real scores; minus infinity means "never recommend"
     target: Int[Tensor, "targets"],          # column of each row's target, counted from 0
 ) -> Int[Tensor, "targets"]:                 # 1 (best) … items (worst), int64
     "Number of items that score at least as high as the target, itself included (P2, section 2). NaN scores raise `ValueError`."
-    scores, target = torch.as_tensor(scores), torch.as_tensor(target)
+    scores, target = _tensor(scores), _tensor(target)
     _check_scores(scores, target)
     if torch.isnan(scores).any(): raise ValueError("scores contain NaN: a model that gives NaN has no ranking")
     own = scores.gather(1, target.long().unsqueeze(1))
@@ -59,7 +61,7 @@ def hit_rate(
 # %% ../nbs/system/02_metrics.ipynb #ccc73bfa
 def _as_rank(rank):
     "The ranks as float64, refused unless every one is at least 1 (NaN is not)."
-    rank = torch.as_tensor(rank).double()
+    rank = _tensor(rank).double()
     if not bool((rank >= 1).all()): raise ValueError("rank must be at least 1: ranks are counted from 1")
     return rank
 
@@ -67,7 +69,7 @@ def _cut(value, rank, k):
     "`value` where the rank is within `k`, else zero."
     if k is None: return value
     if k < 1: raise ValueError(f"k must be at least 1, not {k}")
-    return torch.where(torch.as_tensor(rank) <= k, value, 0.0)
+    return torch.where(_tensor(rank) <= k, value, 0.0)
 
 # %% ../nbs/system/02_metrics.ipynb #9b2ed76c
 def ranking_metrics(
@@ -75,8 +77,8 @@ def ranking_metrics(
     ks: tuple[int, ...] = (1, 5, 10),   # the cut-offs
 ) -> dict[str, float]:                  # {"hr@1": …, "ndcg@1": …, "mrr@1": …, …}
     "Mean hit rate, NDCG and MRR over users at each cut-off; an empty `rank` raises `ValueError`."
-    if torch.as_tensor(rank).numel() == 0: raise ValueError("rank is empty: there is no user to average over")
-    rank, shown = _as_rank(rank), torch.arange(1, max(ks) + 1)
+    if _tensor(rank).numel() == 0: raise ValueError("rank is empty: there is no user to average over")
+    rank, shown = _as_rank(rank), torch.arange(1, max(ks) + 1, device="cpu")
     times = torch.bincount(rank.clamp(max=max(ks) + 1).long().cpu(), minlength=max(ks) + 2)[1:-1].double()      # how often each rank was reached
     values = {"hr": torch.ones_like(times), "ndcg": ndcg(shown), "mrr": mrr(shown)}
     return {f"{name}@{k}": (times[:k] @ value[:k]).item() / rank.numel() for k in ks for name, value in values.items()}

@@ -52,7 +52,7 @@ class Description:
         class_ = BACKBONES[self.backbone]
         arguments = dict(self.options)
         if takes_users(self.backbone): arguments["num_users"] = self.num_users
-        with torch.random.fork_rng([]), torch.device(device): return class_(self.num_items, **arguments).to(DTYPES[self.dtype])
+        with torch.random.fork_rng([]), torch.device("meta" if torch.device(device).type == "meta" else "cpu"): return class_(self.num_items, **arguments).to(device, DTYPES[self.dtype])
 
     def tensors(self) -> dict[str, tuple[tuple[int, ...], str]]:
         "Name -> (shape, type) of every tensor of the weights."
@@ -133,7 +133,7 @@ def model_files(
     if wrong := [name for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]:
         show = lambda tensors: "missing" if wrong[0] not in tensors else "{} of type {}".format(*tensors[wrong[0]])
         raise ModelFileError(f"the weights are not those of the {description.backbone} that is described: {wrong[0]!r} is {show(found)}, and by the description {show(expected)}")
-    files = {"weights.safetensors": as_safetensors({k: v.detach().cpu().contiguous() for k, v in state.items()})}
+    files = {"weights.safetensors": as_safetensors({k: v.detach().to("cpu", copy=True).contiguous() for k, v in state.items()})}
     for name, ids, count in (("item_ids.json", item_ids, description.num_items), ("user_ids.json", user_ids, description.num_users)):
         if ids is not None and count and (data := _ids_as_json(ids, count, name.partition("_")[0])): files[name] = data
     manifest = {"format": FORMAT, "version": VERSION, "backbone": description.backbone, "options": description.options, "num_items": description.num_items,
@@ -200,7 +200,7 @@ def _check_described(model, description):
     try: again.load_state_dict(model.state_dict())
     except RuntimeError as e: raise ModelFileError(f"the options do not describe this model: {' '.join(str(e).split())[:300]}") from None
     training = model.training
-    rows = torch.randint(1, model.num_items + 1, (8, model.max_length), generator=torch.Generator().manual_seed(0)).to(next(model.parameters()).device)
+    rows = torch.randint(1, model.num_items + 1, (8, model.max_length), generator=torch.Generator("cpu").manual_seed(0), device="cpu").to(next(model.parameters()).device)
     users = (torch.arange(8, device=rows.device) % description.num_users,) if model.needs_users else ()
     try: scores, same = (ScoringModel(m)(rows, *users) for m in (model, again))
     finally: model.train(training)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Generator, Tensor
 
 # %% auto #0
 __all__ = ['GAMMA', 'stream_seed', 'splitmix64', 'keyed_words', 'fold_in', 'keys_of', 'keyed_integers', 'keyed_uniform',
-           'keep_mask', 'KeyedGenerator', 'check_generator', 'random_integers', 'random_uniform']
+           'keep_mask', 'KeyedGenerator', 'check_generator', 'random_integers', 'random_uniform', 'seeded']
 
 # %% ../nbs/system/02a_randomness.ipynb #0a3b0e7a
 def stream_seed(
@@ -150,3 +152,17 @@ def random_uniform(
     check_generator(generator)
     if isinstance(generator, KeyedGenerator): return keyed_uniform(generator.next_key(), math.prod(shape)).view(shape)
     return torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
+
+# %% ../nbs/system/02a_randomness.ipynb #ac6af303
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    "Within this context torch's global generators of the CPU and of the device start from this seed; their states are put back, and no other generator is touched."
+    device, generators = torch.device(device), [torch.default_generator]
+    if device.type == "cuda":
+        torch.cuda.init()
+        generators.append(torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index])
+    before = [g.get_state() for g in generators]
+    for g in generators: g.manual_seed(seed)
+    try: yield
+    finally:
+        for g, state in zip(generators, before): g.set_state(state)

@@ -30,7 +30,7 @@ from .losses import LOSSES, loss_options, make_loss
 from .model_files import SavedModel, _ids_as_json, describe, load_model, model_files, takes_users
 from .recommend import Vocabulary
 from .samples import resolve_device
-from .randomness import stream_seed
+from .randomness import seeded, stream_seed
 from .training import Trainer, TrainingResult, Turn, _check_settings, _number
 
 # %% auto #0
@@ -396,9 +396,8 @@ def as_split(data: Interactions | Split) -> Split:
     return data if isinstance(data, Split) else data.leave_one_out()
 
 def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
-    "The configured backbone with the initial weights of its seed, the same on every device; the caller's random state is untouched."
-    with torch.random.fork_rng([]):
-        torch.manual_seed(stream_seed(config.seed, "weights"))
+    "The configured backbone with the initial weights of its seed, the same on every device (it is made on the CPU); the caller's random state is untouched."
+    with seeded(stream_seed(config.seed, "weights")), torch.device("cpu"):
         return make_backbone(config.backbone, split.interactions.num_items, split.interactions.num_users, **config.backbone_options)
 
 # %% ../nbs/system/14a_run_grid.ipynb #0227ccd1

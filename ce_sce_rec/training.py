@@ -15,7 +15,7 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from threading import Lock, local
-from typing import Callable, NamedTuple
+from typing import Callable, Iterator, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
@@ -29,14 +29,15 @@ from .datasets.interactions import Interactions, Split
 from .errors import ScoresError, SettingError, StoreError, TrainingDiverged, check_name
 from .evaluation import Evaluation, evaluate_backbone, evaluations, masks_seen, member_ranks
 from .files import atomic_write
-from .layers import SITES, can_stack, dropout_keys, model_options, number_dropouts, stack
+from .layers import SITES, can_stack, cannot_stack, dropout_keys, model_options, number_dropouts, stack
 from .losses import RankingLoss, takes_members
 from .metrics import ranking_metrics
-from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, stream_seed
+from .precision import float32_products, float32_setting, put_back
+from .randomness import KeyedGenerator, fold_in, keyed_words, keys_of, seeded, stream_seed
 from .samples import SAMPLE_SCHEMES, TOKEN_SCHEMES, Batch, DeviceData, resolve_device
 
 # %% auto #0
-__all__ = ['PRECISIONS', 'STREAMS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
+__all__ = ['PRECISIONS', 'STREAMS', 'PURPOSES', 'CELLS_LAID_OUT', 'TrainingResult', 'Turn', 'Trainer', 'unchecked', 'make_samples', 'LaidOut', 'hidden_states', 'epoch_bar', 'PROGRESS', 'ROOM', 'same_bits']
 
 # %% ../nbs/system/13_training.ipynb #5fd3781c
 @dataclass
@@ -81,7 +82,7 @@ class Trainer:
         self.together = isinstance(seed, (list, tuple, range))
         self.seeds = [_number("seed", s, int) for s in (seed if self.together else [seed])]
         epochs, batch_size, eval_every = (_number(*x, int) for x in (("epochs", epochs), ("batch_size", batch_size), ("eval_every", eval_every)))
-        check_name("validation metric", monitor, ranking_metrics(torch.ones(1)))
+        check_name("validation metric", monitor, ranking_metrics(torch.ones(1, device="cpu")))
         _check_settings(epochs, batch_size, learning_rate, weight_decay, eval_every, self.seeds, precision)
         self.split = interactions if isinstance(interactions, Split) else interactions.leave_one_out()
         self.masked = masks_seen(self.split.interactions, mask_seen)
@@ -121,10 +122,22 @@ def _number(name, value, kind):
     if not number or (kind(value) != value if math.isfinite(value) else kind is int): raise SettingError(f"{name} must be of type {kind.__name__}, not {value!r}")
     return kind(value)
 
+# %% ../nbs/system/13_training.ipynb #b7c1db98
+@contextmanager
+def unchecked(losses: list[RankingLoss]) -> Iterator[None]:
+    "Within this context losses leave out the checks for which the host would wait for the device; afterwards they are as they were."
+    before = [vars(loss).get("validate") for loss in losses]        # None where it is the class's
+    for loss in losses: loss.validate = False
+    try: yield
+    finally:
+        for loss, own in zip(losses, before):
+            if own is None: del loss.validate
+            else: loss.validate = own
+
 # %% ../nbs/system/13_training.ipynb #c29fb1e5
 @patch
 def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: RankingLoss | list[RankingLoss]) -> None:
-    "Make one ensemble of the backbones; they become views of it. A backbone whose layers know no members is trained as it is."
+    "Make one ensemble of the backbones; they become views of it. A backbone that cannot be stacked is trained as it is."
     E, items = len(self.seeds), self.split.interactions.num_items
     if self.together != isinstance(backbone, (list, tuple)):
         raise SettingError(f"a list of seeds trains a list of backbones, one for each seed, and one seed one backbone; not seed {self.seeds if self.together else self.seeds[0]} with {type(backbone).__name__}")
@@ -134,12 +147,11 @@ def take_models(self: Trainer, backbone: Backbone | list[Backbone], loss: Rankin
     for b in self.backbones:
         if b.num_items != items: raise SettingError(f"the backbone knows {b.num_items} items, the data set has {items}")
     self.backbone, self.stacked = self.backbones[0], all(can_stack(b) for b in self.backbones)
-    if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} has layers without members: train its seeds one at a time")
+    if E > 1 and not self.stacked: raise SettingError(f"{type(self.backbone).__name__} {cannot_stack(self.backbone)}: train its seeds one at a time")
     if len(set(map(id, self.backbones))) < E: raise SettingError(f"{E} seeds need {E} different backbones; the list names one of them more than once")
     for module in (*self.backbones, *losses): module.to(self.device)
     self.losses, self.loss = losses, losses[0]
-    for l in losses: l.validate = False
-    self.alike = self.stacked and all(type(l) is type(self.loss) and model_options(l) == model_options(self.loss) for l in losses)
+    with unchecked(losses): self.alike = self.stacked and all(type(l) is type(self.loss) and model_options(l) == model_options(self.loss) for l in losses)
     self.model = number_dropouts(stack(self.backbones) if self.stacked else self.backbone)
     if not self.stacked: return
     for e, b in enumerate(self.backbones):
@@ -192,7 +204,7 @@ Trainer.best_epoch, Trainer.best_value = _best_epoch, _best_value
 def describe(self: Trainer) -> str:
     "The settings that determine a training, one a line: options of backbone and losses, seeds, the trainer's own, and the fingerprint of the split."
     parts = {"backbone": self.backbone, **{f"loss {e}": loss for e, loss in enumerate(self.losses)}}
-    options = {f"{part} {name}": value for part, module in parts.items() for name, value in model_options(module).items()}
+    with unchecked(self.losses): options = {f"{part} {name}": value for part, module in parts.items() for name, value in model_options(module).items()}
     rates = {name: [g[key] for g in self.optimiser.param_groups] for name, key in (("learning_rate", "lr"), ("weight_decay", "weight_decay"))}
     own = {"seeds": self.seeds, **rates, **{k: getattr(self, k) for k in ("batch_size", "eval_every", "masked", "monitor", "precision")},
            "type": next(self.model.parameters()).dtype, "split": self.split.fingerprint}
@@ -311,7 +323,7 @@ def step(self: Trainer, laid: LaidOut) -> None:
     "One optimiser step for every member, on the batch whose number is on the device."
     batch, weights = self.next_batch(laid)
     keys = self.step_keys()
-    with dropout_keys(keys["dropout"].T), self.autocast():
+    with dropout_keys(keys["dropout"].T), self.autocast(), unchecked(self.losses):
         losses = self.member_losses(hidden_states(self.model, batch), batch, weights, keys["negatives"])
     self.model.zero_grad(set_to_none=True)
     self.optimiser.zero_grad(set_to_none=True)
@@ -373,11 +385,10 @@ def side_streams(self: Trainer, number: int) -> list[torch.cuda.Stream]:
 # %% ../nbs/system/13_training.ipynb #8f6ff751
 @patch
 def train_epoch(self: Trainer) -> list[float]:
-    "One pass over all samples; returns each member's mean loss over targets in nats. A single model whose loss is not finite raises `TrainingDiverged`."
+    "One pass over all samples; returns each member's mean loss over targets in nats, NaN if there were none (BERT4Rec may hide no item of few). A single model whose loss is not finite raises `TrainingDiverged`."
     self.model.train()
     epoch = self.epoch + 1
-    with self.training_precision():
-        torch.manual_seed(stream_seed(self.seeds[0], "dropout", epoch))         # for layers that know no keys
+    with self.training_precision(), seeded(stream_seed(self.seeds[0], "dropout", epoch), self.device):         # for layers that know no keys
         self.plan_epoch(epoch)
         with self.turn_released(): sizes, rooms = self.sizes.cpu(), self.rooms.cpu()
         self.step_number.zero_()
@@ -393,13 +404,9 @@ def train_epoch(self: Trainer) -> list[float]:
     return ((losses * sizes).where(sizes > 0, 0.0).sum(1) / sizes.sum(1)).tolist()
 
 @patch
-@contextmanager
 def training_precision(self: Trainer):
     "Within this context float32 products are computed as `precision` says; the caller's setting is restored."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest" if self.precision == "float32" else "high")
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    return float32_products("ieee" if self.precision == "float32" else "tf32")
 
 # %% ../nbs/system/13_training.ipynb #66c224aa
 @patch
@@ -417,12 +424,12 @@ def run_steps(self: Trainer, laid: LaidOut, steps: int) -> None:
 def turn_released(self: Trainer):
     "Within this context other trainings on the device may have their turn."
     if self.turn is None: yield; return
-    precision = torch.get_float32_matmul_precision()        # the others set it, too
+    setting = float32_setting()         # the others set it, too
     self.turn.lock.release()
     try: yield
     finally:
         self.turn.lock.acquire()
-        torch.set_float32_matmul_precision(precision)
+        put_back(setting)
 
 # %% ../nbs/system/13_training.ipynb #fb427eed
 @patch
@@ -496,22 +503,20 @@ def fit(self: Trainer,
     if checkpoint is not None: self.resume(Path(checkpoint), identity)
     if progress and report is None: report = epoch_bar(self.epochs)
     saved = time.monotonic()
-    devices = [self.device.index or 0] if self.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):        # the caller's random state is left as it was
-        while True:
-            metrics = self.validate_if_due()
-            try:
-                if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
-            except BaseException:       # whoever watches may end the run; nothing is lost
-                if checkpoint is not None: self.save_checkpoint(Path(checkpoint), identity)
-                raise
-            if self.epoch >= self.epochs: break
-            if checkpoint is not None and metrics and time.monotonic() - saved >= save_every:
-                self.save_checkpoint(Path(checkpoint), identity); saved = time.monotonic()
-            started = time.perf_counter()
-            losses = self.train_epoch()
-            self.train_seconds += time.perf_counter() - started
-            for e in self.alive(): self.rows[e].append({"epoch": self.epoch, "train_loss": losses[e]})
+    while True:
+        metrics = self.validate_if_due()
+        try:
+            if report: report(self.epoch, float(np.mean([self.rows[e][-1]["train_loss"] for e in self.alive()])), metrics)
+        except BaseException:       # whoever watches may end the run; nothing is lost
+            if checkpoint is not None: self.save_checkpoint(Path(checkpoint), identity)
+            raise
+        if self.epoch >= self.epochs: break
+        if checkpoint is not None and metrics and time.monotonic() - saved >= save_every:
+            self.save_checkpoint(Path(checkpoint), identity); saved = time.monotonic()
+        started = time.perf_counter()
+        losses = self.train_epoch()
+        self.train_seconds += time.perf_counter() - started
+        for e in self.alive(): self.rows[e].append({"epoch": self.epoch, "train_loss": losses[e]})
     return self.finish()
 
 # %% ../nbs/system/13_training.ipynb #0ad4e3a1
@@ -571,7 +576,7 @@ def save_checkpoint(self: Trainer, path: Path, identity: str | None = None) -> N
         tensors |= {f"adam.{i}.{k}": v for k, v in self.optimiser.state[parameter].items()}
     progress = {"identity": self.identity if identity is None else identity, **{name: getattr(self, name) for name in PROGRESS},
                 "failed": [failure and [str(failure), failure.epoch, failure.step] for failure in self.failed]}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}      # tied weights, too, each under its name
     atomic_write(path, as_safetensors(tensors, metadata={"progress": json.dumps(progress)}))
 
 # %% ../nbs/system/13a_checkpoints.ipynb #4c7db459

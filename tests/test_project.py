@@ -141,7 +141,7 @@ def stations():
 
 
 def test_stations_import_only_earlier_ones():
-    order = ["errors", "files", "plots", "metrics", "triton_randomness", "randomness", "kernel_checks", "negatives",
+    order = ["errors", "files", "plots", "metrics", "triton_randomness", "randomness", "kernel_checks", "precision", "negatives",
              "kernels.triton_linear", "kernels.linear", "kernels.ranks", "kernels.triton_ranks", "kernels.triton_gather", "kernels.gather", "kernels.triton_blocks", "kernels.blocks", "kernels.triton_attention", "kernels.triton_filters", "kernels.triton_long_filters",
              "kernels",
              "losses", "bounds", "datasets.interactions", "datasets.worlds", "datasets.convert", "datasets.tables", "datasets.readers", "datasets.cache", "datasets.fetch", "datasets",

@@ -67,7 +67,7 @@ def gru_last_state(
 
 def _packed_last_state(inputs, weights, lengths):
     "The same for one model on the CPU: rows sorted by length, laid out by time, no work on padding."
-    order, places = lengths.argsort(descending=True, stable=True), torch.arange(inputs.shape[1]).unsqueeze(1)
+    order, places = lengths.argsort(descending=True, stable=True), torch.arange(inputs.shape[1], device=inputs.device).unsqueeze(1)
     runs = places < lengths[order]                          # (length, rows)
     time, row = runs.nonzero(as_tuple=True)
     tokens = inputs.flatten(0, 1).index_select(0, order[row] * inputs.shape[1] + time)

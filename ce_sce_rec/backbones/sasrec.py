@@ -117,7 +117,7 @@ def embed(self: SASRec, items: Int[Tensor, "*any"], columns: Int[Tensor, "*#any"
     return torch.add(positions, self.items(items), alpha=self.width**0.5)
 
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #0cd9b6fa
-import math
+from functools import cache
 import torch.nn.functional as F
 from .. import layers
 from ..kernels.gather import _for_triton
@@ -138,7 +138,11 @@ def token_blocks(tokens: Tokens, block: int) -> tuple[Tokens, Tensor]:
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #2689a066
 def binomial_table(length: int, p: float) -> Tensor:
     "Row m: the distribution function of how many of m survive dropout at rate p, (length+1, length+1), float64."
-    mass = torch.tensor([[math.comb(m, k) * (1 - p)**k * p**(m - k) if k <= m else 0.0 for k in range(length + 1)] for m in range(length + 1)], dtype=torch.float64)
+    mass = torch.zeros(length + 1, length + 1, dtype=torch.float64, device="cpu")
+    mass[0, 0] = 1
+    for m in range(length):         # one more, which is dropped or survives
+        mass[m + 1] = p * mass[m]
+        mass[m + 1, 1:] += (1 - p) * mass[m, :-1]
     return mass.cumsum(1).clamp(max=1)
 
 def surviving_share(
@@ -209,17 +213,17 @@ def null_share(self: SASRec, attention: Attention, missing: Int[Tensor, "*member
 
 @patch
 def survival_table(self: SASRec, p: float, device: torch.device) -> Float[Tensor, "length length"]:
-    "The `binomial_table` of this model, made when it is first needed."
-    if self.binomial is None or self.binomial.device != device: self.binomial = binomial_table(self.max_length, p).to(device)
-    return self.binomial
+    "The `binomial_table` of this model at this rate, made when it is first needed."
+    return _kept_table(self.max_length, p, device)
 
-SASRec.binomial = None
+@cache          # never given up: a recorded step knows the memory
+def _kept_table(length, p, device): return binomial_table(length, p).to(device)
 
 # %% ../../nbs/system/10a_sasrec_tokens.ipynb #a7c0de01
 @patch
 def fuses(self: SASRec, tokens: Tokens) -> bool:
     "Whether the fused kernels compute `token_states` of these tokens."
-    table, keys = self.items.weight, layers._keys
+    table, keys = self.items.weight, layers.present_keys()
     if torch.compiler.is_compiling() or not _for_triton(*self.parameters()) or torch.is_autocast_enabled(table.device.type): return False
     if not tokens.items.numel() or tokens.items.ndim != table.ndim - 1 or self.width > 64 or self.blocks[0].attention.num_heads > 1: return False
     drops = [m for m in self.modules() if isinstance(m, layers.Dropout)]
@@ -235,7 +239,7 @@ def fused_token_states(self: SASRec, tokens: Tokens) -> Float[Tensor, "*members 
     "`token_states` by the fused kernels."
     from ce_sce_rec.kernels.triton_attention import Line, TokenStates
     table, p = self.items.weight, self.dropout.p * self.dropout.training
-    drawn = dict(p=p, keys=layers._keys, binomial=self.survival_table(p, table.device)) if p else {}
+    drawn = dict(p=p, keys=layers.present_keys(), binomial=self.survival_table(p, table.device)) if p else {}
     flat = tokens.map(lambda x: x.reshape(-1, x.shape[-1]).contiguous())
     line = Line(*flat[:3], self.max_length, self.norm.eps, not self.mask_padding, torch.is_grad_enabled(), order=flat.order, counts=flat.counts, **drawn)
     parts = [part for b in self.blocks for part in (b.query_norm, b.attention, b.attention.out_proj, b.norm, b.feed_forward[0], b.feed_forward[3])]

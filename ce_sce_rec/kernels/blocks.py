@@ -120,7 +120,7 @@ def _schedule(lengths, length):
     "The rows, longest first; how many run at each step; their places, step after step, in a (rows, length) table; on a GPU, which of them run."
     if lengths.device.type == "cpu":
         order = lengths.argsort(descending=True, stable=True)
-        counts = (lengths > torch.arange(int(lengths.max()) if len(lengths) else 0).unsqueeze(1)).sum(1).tolist()
+        counts = (lengths > torch.arange(int(lengths.max()) if len(lengths) else 0, device=lengths.device).unsqueeze(1)).sum(1).tolist()
         places = torch.cat([order[:c] * length + t for t, c in enumerate(counts)] or [order[:0]])
         return order, counts, places, None
     order, steps = torch.arange(len(lengths), device=lengths.device), torch.arange(length, device=lengths.device).unsqueeze(1)

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from ..errors import DeviceError, check_name
+from ..precision import may_round
 from ..randomness import _triton_installed
 
 # %% auto #0
@@ -370,7 +371,7 @@ def _triton(p: Problem, chunk=None) -> Float[Tensor, ""]:
 def _fits_triton(p: Problem) -> bool:
     "On a GPU, with inputs that may be rounded to eleven bits or are."
     if not p.hidden.is_cuda or p.hidden.shape[-1] > 256 or torch.float64 in (p.hidden.dtype, p.items.dtype): return False
-    rounded = p.hidden.dtype != torch.float32 or torch.get_float32_matmul_precision() != "highest"
+    rounded = p.hidden.dtype != torch.float32 or may_round()
     return rounded and _triton_installed()
 
 METHODS["triton"] = _triton

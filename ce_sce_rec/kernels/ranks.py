@@ -5,22 +5,19 @@
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #de0476be
 from __future__ import annotations
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from ..precision import float32_products
 
 # %% auto #0
 __all__ = ['CELLS_AT_ONCE', 'exact_products', 'count_at_least', 'ranks_of']
 
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #f04f1e50
-@contextmanager
-def exact_products() -> Iterator[None]:
+def exact_products() -> AbstractContextManager[None]:
     "Within this context float32 matrix products are computed in float32, on every device."
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try: yield
-    finally: torch.set_float32_matmul_precision(before)
+    return float32_products("ieee")
 
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #6696c599
 CELLS_AT_ONCE = {"cpu": 2**22, "cuda": 2**26}

@@ -14,6 +14,7 @@ except ImportError:
     triton = tl = None
 from .triton_gather import _drops, _dropout_factor, _keep_pairs, _words
 from .triton_ranks import jit, span
+from ..precision import may_round
 
 # %% auto #0
 __all__ = ['launch_dropout', 'add_parts', 'ResidualNorm', 'gru_fits', 'GRULastState']
@@ -266,7 +267,7 @@ def _gru_weight_kernel(inputs, lengths, order, states, inside, parts_ih, parts_h
 @cache
 def _shared_memory(device_index: int) -> int: return triton.runtime.driver.active.utils.get_device_properties(device_index)["max_shared_mem"]
 
-def _precision() -> str: return "tf32x3" if torch.get_float32_matmul_precision() == "highest" else "tf32"
+def _precision() -> str: return "tf32" if may_round() else "tf32x3"
 
 # %% ../../nbs/system/03f2_kernels_triton_blocks.ipynb #46c066b7
 def gru_fits(inputs, state: int) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from .gather import _sum_rows
 from .triton_blocks import _drops, _dropout_factor, _shared_memory, add_parts, jit, span
+from ..precision import may_round
 try:
     import triton
     from triton import language as tl
@@ -314,7 +315,7 @@ class FilterBlock(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2, eps1, eps2, p, key1, key2):
         x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2 = (v.contiguous() for v in (x, weight, gamma1, beta1, w1, b1, w2, b2, gamma2, beta2))
-        (members, rows, length, width), half = x.shape, torch.get_float32_matmul_precision() != "highest"
+        (members, rows, length, width), half = x.shape, may_round()
         frequencies, kind = length // 2 + 1, torch.float16 if half else torch.float32
         out, normal1, normal2 = torch.empty_like(x), torch.empty_like(x, dtype=kind), torch.empty_like(x, dtype=kind)
         inverse1, inverse2 = x.new_empty(members, rows, length), x.new_empty(members, rows, length)
@@ -478,5 +479,5 @@ def filters_fit(like: Tensor, length: int = 1) -> bool:
     "Whether the kernels of this chapter and the next can serve a model of `like`'s type, device and width (its last dimension), with rows so long: up to 64 here, up to 255 there."
     if triton is None or like.dtype != torch.float32 or like.shape[-1] > 64 or length > 255 or torch.compiler.is_compiling(): return False
     if os.environ.get("TRITON_INTERPRET") == "1": return True
-    if not like.is_cuda or torch.get_float32_matmul_precision() == "highest" or torch.is_autocast_enabled("cuda"): return False
+    if not (like.is_cuda and may_round()) or torch.is_autocast_enabled("cuda"): return False
     return _shared_memory(like.device.index) >= 164_000     # bytes that a program needs for rows of 64 places; 139,000 for 50

@@ -13,6 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from ..precision import may_round
 
 LOG2E: tl.constexpr = tl.constexpr(1.4426950408889634)
 LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
@@ -405,7 +406,7 @@ def choose_operands(hidden: Tensor, items: Tensor) -> str:
     "How products are computed: bf16 for bf16 inputs; scaled float16 where TF32 is allowed; else true float32."
     if hidden.dtype == items.dtype == torch.bfloat16: return "bf16"
     if torch.float16 in (hidden.dtype, items.dtype): return "half"
-    return "ieee" if torch.get_float32_matmul_precision() == "highest" else "half"
+    return "half" if may_round() else "ieee"
 
 @cache
 def _multiprocessors(device: torch.device) -> int:

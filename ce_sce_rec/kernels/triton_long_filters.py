@@ -17,6 +17,7 @@ except ImportError:
 from .triton_blocks import _drops, _dropout_factor, _shared_memory, add_parts, jit, span
 from .triton_filters import (_back_to_first_norm, _block_weights_kernel, _dropped_and_normed, _feed_forward, _key, _operand, _power_of_two, _product, _quarters,
                                                _scaled_and_shifted, padded_size, programs_each)
+from ..precision import may_round
 
 # %% auto #0
 __all__ = ['LongFilterBlock']
@@ -161,7 +162,7 @@ def _launches(x: Tensor, p: float) -> dict[str, dict]:
     members, rows, length, width = x.shape
     split, tiles, wide = 2 if width > 32 and width % 2 == 0 else 1, triton.cdiv(rows * length, TILE), padded_size(width)
     stages = 2 if x.is_cuda and _shared_memory(x.device.index) >= 181_000 else 1
-    common = dict(WIDTH=width, HALF=torch.get_float32_matmul_precision() != "highest")
+    common = dict(WIDTH=width, HALF=may_round())
     row, place = dict(**common, **_drops(p), LENGTH=length, BL=padded_size(length // 2 + 1), FREQUENCIES=length // 2 + 1), dict(**common, **_drops(p), BT=TILE, BD=wide)
     own = {"filter": dict(**row, BD=wide), "feed": place, "feed_back": place, "filter_back": dict(**row, BD=padded_size(width // split), SPLIT=split, num_stages=stages),
            "weights": dict(**common, BD=wide, LENGTH=TILE, BL=TILE)}
