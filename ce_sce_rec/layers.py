@@ -21,7 +21,7 @@ from .randomness import fold_in
 # %% auto #0
 __all__ = ['STRETCH', 'SITES', 'MEMBER_LAYERS', 'member_linear', 'member_shaped', 'Linear', 'LayerNorm', 'member_lookup',
            'Embedding', 'site_keys', 'dropout_keys', 'present_keys', 'Dropout', 'number_dropouts', 'model_options',
-           'check_alike', 'cannot_stack', 'can_stack', 'stack', 'member']
+           'check_alike', 'knows_members', 'cannot_stack', 'can_stack', 'stack', 'member']
 
 # %% ../nbs/system/08a_layers.ipynb #2e955ebd
 STRETCH = 512       # rows of a stretch
@@ -182,21 +182,27 @@ def check_alike(models: list[nn.Module]) -> None:
 
 
 # %% ../nbs/system/08a_layers.ipynb #9e3fe515
-MEMBER_LAYERS = (Linear, LayerNorm, Embedding)
+MEMBER_LAYERS = (Linear, LayerNorm, Embedding, Dropout)
+
+def knows_members(module: nn.Module) -> bool:
+    "Whether the class whose `forward` (or `last_state`) a module has is one of ours with members, one of torch's, or says `knows_members = True` itself: a parent does not vouch for what its child computes."
+    kind = next(c for c in type(module).__mro__ if {"forward", "last_state"} & set(vars(c)))
+    return kind in MEMBER_LAYERS or vars(kind).get("knows_members", False) or kind.__module__.startswith("torch.nn")
 
 def cannot_stack(model: nn.Module) -> str | None:
     "Why a model cannot be stacked, as the end of a sentence that begins with its name; None if it can."
     names = {}
     for path, m in model.named_modules():
         own, kept = ({f"{path}.{k}".lstrip("."): x for k, x in found.items() if x is not None and k not in m._non_persistent_buffers_set} for found in (m._parameters, m._buffers))
-        if own and not (isinstance(m, MEMBER_LAYERS) or getattr(m, "knows_members", False)): return "has layers without members"
+        if not knows_members(m): return f"computes in {type(m).__name__}, which does not say `knows_members = True`"
+        if own and type(m).__module__.startswith("torch.nn"): return "has layers without members"
         for k in kept: return f"has a persistent buffer, {k!r}, which has no members"
         for k, p in own.items():
             if names.setdefault(id(p), k) != k: return f"has one parameter under two names, {names[id(p)]!r} and {k!r}"
     return None
 
 def can_stack(model: nn.Module) -> bool:
-    "Whether every parameter of a model belongs to one layer that knows members (or to a module that says `knows_members`), and no buffer is persistent."
+    "Whether every part of a model knows members, no parameter has two names, and no buffer is persistent."
     return cannot_stack(model) is None
 
 # %% ../nbs/system/08a_layers.ipynb #3d429854

@@ -26,6 +26,7 @@ from .backbones import BACKBONES, Backbone, backbone_options, make_backbone
 from .datasets import Interactions, Split, load_dataset
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, TrainingDiverged, check_name
 from .files import atomic_write, sync_directory, write_synced
+from .layers import can_stack
 from .losses import LOSSES, loss_options, make_loss
 from .model_files import SavedModel, _ids_as_json, describe, load_model, model_files, takes_users
 from .recommend import Vocabulary
@@ -350,6 +351,7 @@ def of_a_kind(self: RunConfig) -> str:
 # %% ../nbs/system/14_runs.ipynb #b11cf868
 def _train_members(configs, ids, split, store, device, report, turn):
     "Train and file; returns an error or None for each."
+    if len(configs) > 1 and not can_stack(seeded_backbone(configs[0], split)): return [x for c, i in zip(configs, ids) for x in _train_members([c], [i], split, store, device, report, turn)]      # one after the other
     try: return _train_and_file(configs, ids, split, store, device, report, turn)
     except torch.OutOfMemoryError as e:
         if len(configs) == 1: raise

@@ -48,6 +48,7 @@ class SelfAttention(nn.Module):
 # %% ../../nbs/system/10e_bert4rec.ipynb #4e5ea485
 class EncoderBlock(nn.Module):
     "One post-norm Transformer block: attention and a feed-forward part, each followed by dropout, residual and layer norm."
+    knows_members = True
     def __init__(self, width: int, num_heads: int, dropout: float):
         super().__init__()
         self.attention, self.dropout, self.attention_norm = SelfAttention(width, num_heads, dropout), Dropout(dropout), LayerNorm(width)

@@ -27,6 +27,7 @@ def image_windows(
 # %% ../../nbs/system/10c_caser.ipynb #901b822c
 class Filters(nn.Module):
     "Caser's vertical and horizontal filters."
+    knows_members = True
     def __init__(self, length: int, width: int, num_vertical: int, num_horizontal: int):
         super().__init__()
         self.vertical = Linear(length, num_vertical)
@@ -41,6 +42,7 @@ class Filters(nn.Module):
 # %% ../../nbs/system/10c_caser.ipynb #0eeacead
 class Caser(Backbone):
     "Convolutional sequence embedding (Tang and Wang 2018) as trained in P1 and P2."
+    knows_members = True
     samples = "prefixes from five items on"
     needs_users = True
 

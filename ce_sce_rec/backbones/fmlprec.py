@@ -67,6 +67,7 @@ class Filter(nn.Module):
 # %% ../../nbs/system/10d_fmlprec.ipynb #3b7f3537
 class FMLPBlock(nn.Module):
     "One block: a filter over time and a feed-forward part, each followed by dropout, residual and layer norm."
+    knows_members = True
     def __init__(self, length: int, width: int, dropout: float, method: str):
         super().__init__()
         self.filter, self.dropout, self.filter_norm = Filter(length, width, method), Dropout(dropout), LayerNorm(width, eps=1e-12)
@@ -101,6 +102,7 @@ def last_place(self: FMLPBlock, states: Float[Tensor, "*members rows length widt
 # %% ../../nbs/system/10d_fmlprec.ipynb #6f855940
 class FMLPRec(Backbone):
     "Filter-enhanced MLP (Zhou et al. 2022) as trained in P1 and P2."
+    knows_members = True
     samples = "prefixes of the last items"
     def __init__(self,
         num_items: int,             # N

@@ -105,6 +105,7 @@ def _in_its_type(inputs):
 # %% ../../nbs/system/10b_gru4rec.ipynb #8c5df15d
 class GRU4Rec(Backbone):
     "A recurrent network over histories (Hidasi et al. 2016) as trained in P1 and P2."
+    knows_members = True
     samples = "every prefix"
     padding = "right"
 

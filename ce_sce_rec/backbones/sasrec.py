@@ -41,6 +41,7 @@ class Attention(nn.Module):
 # %% ../../nbs/system/10_sasrec.ipynb #80d16778
 class SASRecBlock(nn.Module):
     "One block: attention with a normalised query, then a pointwise feed-forward part."
+    knows_members = True
     def __init__(self, width: int, num_heads: int, dropout: float):
         super().__init__()
         self.query_norm = LayerNorm(width, eps=1e-8)
@@ -55,6 +56,7 @@ class SASRecBlock(nn.Module):
 # %% ../../nbs/system/10_sasrec.ipynb #f77913f0
 class SASRec(Backbone):
     "Self-attentive sequential recommendation (Kang and McAuley 2018) as trained in P1 and P2."
+    knows_members = True
     def __init__(self,
         num_items: int,             # N
         max_length: int = 50,       # L: the last L items of a history are read
