@@ -5,12 +5,13 @@
 # %% ../nbs/system/00_errors.ipynb #ab5e6cb5
 from __future__ import annotations
 import inspect
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 # %% auto #0
 __all__ = ['CeSceRecError', 'DatasetError', 'UnknownNameError', 'SettingError', 'DeviceError', 'ScoresError', 'StoreError',
-           'TrainingDiverged', 'check_name', 'options_of']
+           'TrainingDiverged', 'check_name', 'check_list', 'options_of']
 
 # %% ../nbs/system/00_errors.ipynb #eb3bd33d
 class CeSceRecError(Exception):
@@ -53,6 +54,16 @@ def check_name(
     near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else "none of the names is near it"
     raise UnknownNameError(f"unknown {kind} {name!r}: {hint} (known: {', '.join(known)})")
+
+# %% ../nbs/system/00_errors.ipynb #01ddcfd8
+def check_list(
+    name: str,      # of the parameter, for the message
+    values,         # a list, or anything that is walked through like one
+):                  # `values` itself
+    "Return `values` unless it is a text, whose letters would be taken for its parts: that raises `SettingError`."
+    if not isinstance(values, str): return values
+    words = ", ".join(re.findall(r"[^\s,;'\"()\[\]]+", values)) or "…"
+    raise SettingError(f"{name} must be a list, not the text {values!r}; papermill takes a list as -y \"{name}: [{words}]\"")
 
 # %% ../nbs/system/00_errors.ipynb #95d8aa2b
 def options_of(kind: str, registry: dict[str, type], name: str, options: dict | None = None, skip: tuple[str, ...] = ()) -> dict:

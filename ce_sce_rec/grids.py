@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from .backbones import BACKBONES
 from .datasets import DATASETS, data_directory, load_dataset
-from .errors import CeSceRecError, DatasetError, SettingError, StoreError, UnknownNameError, check_name
+from .errors import CeSceRecError, DatasetError, SettingError, StoreError, UnknownNameError, check_list, check_name
 from .files import atomic_write
 from .inference import UserEvidence, read_evidence
 from .losses import LOSSES, loss_options
@@ -85,7 +85,8 @@ def grid_cells(name: str, **arguments) -> list[Cell]:
     "The cells of a named grid; arguments narrow or change it, and unknown ones are refused."
     function = GRIDS[check_name("grid", name, GRIDS)]
     known = inspect.signature(function).parameters
-    for argument in arguments: check_name(f"argument of grid {name}", argument, known)
+    for argument, value in arguments.items():
+        if isinstance(known[check_name(f"argument of grid {name}", argument, known)].default, tuple): check_list(argument, value)
     return function(**arguments)
 
 # %% ../nbs/system/15d_grids.ipynb #fb216607

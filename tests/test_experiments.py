@@ -102,6 +102,13 @@ def test_papermill_describes_the_parameters():
     assert done.returncode == 0 and "dataset: str" in done.stdout and "number of seeds" in done.stdout
 
 
+@pytest.mark.parametrize("name, parameter", [("compare_losses", "losses"), ("fig1a", "datasets"), ("reproduce_all", "experiments")])
+def test_papermill_is_told_how_it_takes_a_list(name, parameter, tmp_path):
+    done = subprocess.run([sys.executable, "-m", "papermill", str(ROOT / "nbs" / "experiments" / f"{name}.ipynb"), "out.ipynb", "--no-progress-bar", "-p", parameter, "['ce']", "-p", "output", "out"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0 and f"""{parameter} must be a list, not the text "['ce']"; papermill takes a list as -y "{parameter}: [ce]\"""" in done.stderr
+
+
 def test_a_round_carries_out_its_plan_and_says_what_failed(tmp_path):
     "Two processes on one new store; a command that fails stops neither its neighbours nor the other's."
     of = "p2 --datasets synthetic --backbones {} --losses {} --epochs 1 --seeds 1 --device cpu"
