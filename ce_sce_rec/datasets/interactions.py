@@ -74,7 +74,12 @@ def _whole_numbers(values, what, name):
     "The values as an array, refused if they are no integers: a cast would cut them off."
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size: raise DatasetError(f"{name}: {what} must be integers, not {array.dtype}")
-    return array
+    return _as_int64(array, f"{name}: {what}") if array.dtype.kind == "u" else array
+
+def _as_int64(array, what):
+    "Integers of any kind as int64; larger ones are refused, for a cast would wrap them, and so would arithmetic of both kinds round them."
+    if array.dtype.kind == "u" and array.size and array.max() > 2**63 - 1: raise DatasetError(f"{what} must be below 2⁶³; found {array.max()}")
+    return array.astype(np.int64, copy=False)
 
 def _ids(ids, count, kind):
     "The original ids as a read-only array, 1 … count where none are given."
@@ -89,10 +94,11 @@ def _times(times, offsets, name):
     times = np.array(times)
     if times.shape != (offsets[-1],): raise DatasetError(f"{name}: there must be one time for each of the {offsets[-1]} interactions; times has shape {times.shape}")
     if times.dtype.kind not in "iu": raise DatasetError(f"{name}: times must be whole numbers, not {times.dtype}")
-    falls = np.flatnonzero(np.diff(times.astype(np.int64)) < 0) + 1
+    times = _as_int64(times, f"{name}: times")
+    falls = np.flatnonzero(np.diff(times) < 0) + 1
     falls = falls[~np.isin(falls, offsets)]             # from one user to the next, time may fall
     if len(falls): raise DatasetError(f"{name}: times fall within user {np.searchsorted(offsets, falls[0], 'right')}, at interaction {falls[0] + 1}: sort each user's items by time, oldest first")
-    times = times.astype(np.int64); times.setflags(write=False)
+    times.setflags(write=False)
     return times
 
 # %% ../../nbs/system/05_interactions.ipynb #b736a978
@@ -104,9 +110,10 @@ def _id_array(ids, user):
         ids = list(ids)
         kinds = {str if isinstance(i, str) else int if isinstance(i, (int, np.integer)) and not isinstance(i, bool) else type(i) for i in ids}
         if kinds not in ({str}, {int}, set()): raise DatasetError(f"item ids must be integers or text, one kind for all, and none may be missing; user {user + 1} has {', '.join(sorted(k.__name__ for k in kinds))}")
-        ids = np.array(ids, None if ids else int)
+        try: ids = np.array(ids, None if kinds == {str} else int)
+        except OverflowError: raise DatasetError(f"item ids must lie in −2⁶³ … 2⁶³ − 1; user {user + 1} has others") from None
     if ids.ndim != 1 or ids.dtype.kind not in "iuU": raise DatasetError(f"the sequence of user {user + 1} must be a list of integers or text, not {'a table' if ids.ndim > 1 else ids.dtype}")
-    return ids
+    return ids if ids.dtype.kind == "U" else _as_int64(ids, f"item ids of user {user + 1}")
 
 def _time_array(times, lengths):
     "All times end to end, one for each item, whole numbers."
@@ -115,6 +122,7 @@ def _time_array(times, lengths):
     for user, (part, length) in enumerate(zip(parts, lengths)):
         if part.shape != (length,): raise DatasetError(f"times must hold one number for each item; user {user + 1} has {length} items and {len(part) if part.ndim else 'no list of'} times")
         if len(part) and (part.dtype.kind not in "iuf" or part.dtype.kind == "f" and not (part == np.floor(part)).all()): raise DatasetError(f"times must be whole numbers; those of user {user + 1} are not")
+        if not (part < 2**63 if part.dtype.kind == "u" else np.abs(part) < 2.0**63 if part.dtype.kind == "f" else np.True_).all(): raise DatasetError(f"times must be finite and below 2⁶³; those of user {user + 1} are not")
     return np.concatenate([p.astype(np.int64) for p in parts])
 
 # %% ../../nbs/system/05_interactions.ipynb #c6780b62
