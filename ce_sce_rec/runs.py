@@ -413,7 +413,7 @@ import multiprocessing
 import traceback
 try: import fcntl
 except ImportError: fcntl = None        # Windows
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event
 
@@ -571,7 +571,7 @@ def run_grid(
     at_once = at_once or (1 if device.type == "cuda" else torch.get_num_threads())
     passes = _passes(grid, together or (5 if device.type == "cuda" else 1))
     if at_once > 1 and device.type == "cpu" and (jobs := [(p[0], [grid[i] for i in p]) for p in passes if missing(p)]):
-        _in_processes([(group, splits[group[0].dataset]) for _, group in jobs], store, at_once, lambda n: say.done(*jobs[n]))
+        _in_processes([(group, splits[group[0].dataset]) for _, group in jobs], store, at_once, lambda n: say.done(*jobs[n]), lambda: say.say(f"{len(jobs)} passes in {min(at_once, len(jobs))} processes"))
     for places, records in _carried_out(passes, train, at_once if device.type == "cuda" else 1, device, stop):
         for i, record in zip(places, records):
             if isinstance(record, RunRecord): rows[i] = record.row()
@@ -671,28 +671,45 @@ def _own_stream(device):
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)): yield
 
 # %% ../nbs/system/14a_run_grid.ipynb #aa9fb477
-def _in_processes(jobs, store, at_once, done):
-    "Train (configurations, split) jobs in processes of their own; `done` is told the number of each that ended."
-    threads = max(1, torch.get_num_threads() // at_once)
-    before = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(at_once, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+def _in_processes(jobs, store, at_once, done, look):
+    "Train (configurations, split) jobs in processes of their own; `done` is told the number of each that ended. An error of `look`, which is asked all the time, ends them, each with a checkpoint."
+    look()
+    threads, context = max(1, torch.get_num_threads() // at_once), multiprocessing.get_context("spawn")
+    before, stop = set(multiprocessing.active_children()), context.Event()
+    with ProcessPoolExecutor(min(at_once, len(jobs)), context, _may_be_stopped, (stop,)) as pool:
         futures = {pool.submit(_train_alone, group, split, store.path, threads): n for n, (group, split) in enumerate(jobs)}
+        waiting = set(futures)
         try:
-            for future in as_completed(futures):
-                if future.exception() is None and future.result(): done(futures[future])
-        except BaseException:
+            while waiting:
+                ended, waiting = wait(waiting, WAIT_SECONDS / 4, FIRST_COMPLETED)
+                for future in ended:
+                    if future.exception() is None and future.result(): done(futures[future])
+                if waiting: look()
+        except BaseException as e:
+            stop.set()
             for future in futures: future.cancel()
-            for process in set(multiprocessing.active_children()) - before: process.terminate()
+            if not isinstance(e, Exception):        # an interruption waits for nobody
+                for process in set(multiprocessing.active_children()) - before: process.terminate()
             raise
+
+# %% ../nbs/system/14a_run_grid.ipynb #71e35b65
+_stopped = Event()          # in a process of the pool, one that the parent can set
+
+def _may_be_stopped(event):
+    global _stopped
+    _stopped = event
 
 def _train_alone(group, split, path, threads):
     "Train and file one pass in this process, unless another process is at it; says whether it ended. Errors stay here, for not every one can be sent: the parent meets them again."
     torch.set_num_threads(threads)
     store = RunStore(path)
+    def watch(*_):
+        if _stopped.is_set(): raise _Stopped
     try:
+        watch()
         with store.claim(names := [c.run_id(split.fingerprint) for c in group]) as mine:
-            if mine: run_together(group, split, store, "cpu", _refreshing(store, names, None))
-    except Exception: return False
+            if mine: run_together(group, split, store, "cpu", _refreshing(store, names, watch))
+    except (Exception, _Stopped): return False
     return True
 
 # %% ../nbs/system/14a_run_grid.ipynb #7c06e9ea
