@@ -6,6 +6,7 @@
 from __future__ import annotations
 import inspect
 import math
+from numbers import Real
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
@@ -244,7 +245,7 @@ def _in_type_of(default, value, option):
     "The value in the type of its default: `100` becomes `100.0` where a float is declared."
     if isinstance(default, bool) or not isinstance(default, (int, float)):
         if default is None or isinstance(value, type(default)): return value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, Real) and not isinstance(value, bool):
         if isinstance(default, float): return float(value)
         if float(value).is_integer(): return int(value)
     raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")
@@ -473,10 +474,11 @@ class ImportanceSampledSoftmax(SampledLoss):
         log_proposal: Float[Tensor, "items"] | None = None,     # unnormalised log-probabilities of drawing each item
     ):
         super().__init__(num_negatives, "all")
-        if log_proposal is not None and not math.isfinite(torch.as_tensor(log_proposal).logsumexp(0)):
+        if log_proposal is not None: log_proposal = torch.as_tensor(log_proposal).detach()
+        if log_proposal is not None and not math.isfinite(log_proposal.logsumexp(0)):
             raise ValueError("log_proposal must hold log-probabilities: no NaN, and at least one item that can be drawn")
         self.correct_positive = bool(correct_positive)
-        self.register_buffer("log_q", None if log_proposal is None else torch.log_softmax(torch.as_tensor(log_proposal).double(), 0))
+        self.register_buffer("log_q", None if log_proposal is None else torch.log_softmax(log_proposal.double(), 0))
 
     def draw(self, targets, num_items, generator=None, seen=None, users=None):
         if self.log_q is None: return super().draw(targets, num_items, generator)

@@ -59,6 +59,7 @@ class RunConfig:
         set_ = lambda name, value: object.__setattr__(self, name, value)
         set_("backbone_options", backbone_options(self.backbone, self.backbone_options))
         set_("loss_options", loss_options(self.loss, self.loss_options))
+        for name, value in {**self.backbone_options, **self.loss_options}.items(): _check_writable(name, value)
         for name, kind in dict(seed=int, epochs=int, batch_size=int, eval_every=int, learning_rate=float, weight_decay=float).items():
             set_(name, _number(name, getattr(self, name), kind))
         _check_settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.eval_every, [self.seed], self.precision)
@@ -75,6 +76,11 @@ def _number(name, value, kind):
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and math.isfinite(value)
     if not number or kind(value) != value: raise SettingError(f"{name} must be of type {kind.__name__}, not {value!r}")
     return kind(value)
+
+def _check_writable(name, value):
+    "Refuse what cannot be written into the configuration of a run."
+    try: json.dumps(value)
+    except (TypeError, ValueError): raise SettingError(f"{name} of a run must be a number, a word, true, false or nothing, which can be written down, not {type(value).__name__}; give a loss that has it to `Trainer` itself") from None
 
 # %% ../nbs/system/14_runs.ipynb #3a34c5c2
 @patch
