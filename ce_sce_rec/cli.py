@@ -429,8 +429,10 @@ def _in_its_words(message):
 def main(arguments: list[str] | None = None) -> int:
     "Entry point of `ce-sce-rec`; returns the exit code."
     args = build_parser().parse_args(arguments)
-    warnings.showwarning = lambda message, *_, **__: print(f"ce-sce-rec: note: {message}", file=sys.stderr)
-    try: args.function(args); sys.stdout.flush()
+    try:
+        with warnings.catch_warnings():     # a caller in Python has its own way with them afterwards
+            warnings.showwarning = lambda message, *_, **__: print(f"ce-sce-rec: note: {message}", file=sys.stderr)
+            args.function(args); sys.stdout.flush()
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # whoever read has read enough
     except CeSceRecError as e:
         from ce_sce_rec.experiments import ExperimentError
@@ -441,3 +443,6 @@ def main(arguments: list[str] | None = None) -> int:
         print("ce-sce-rec: interrupted; finished runs are in the store, the same command goes on from there", file=sys.stderr)
         return 130
     return 0
+
+# %% ../nbs/system/17_cli.ipynb #2c46a8a0
+if __name__ == "__main__" and "get_ipython" not in globals(): sys.exit(main())

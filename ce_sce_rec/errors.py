@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Real
 
 # %% auto #0
 __all__ = ['CeSceRecError', 'DatasetError', 'UnknownNameError', 'SettingError', 'DeviceError', 'ScoresError', 'StoreError',
@@ -82,7 +83,7 @@ def _in_type_of(default, value, option):
     if isinstance(default, tuple) and isinstance(value, list): return tuple(value)          # as JSON gives it back
     if isinstance(default, bool) or not isinstance(default, (int, float)):
         if default is None or isinstance(value, type(default)): return value
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif isinstance(value, Real) and not isinstance(value, bool):
         if isinstance(default, float): return float(value)
         if float(value).is_integer(): return int(value)
     raise SettingError(f"{option} must be of type {type(default).__name__}, not {value!r}")

@@ -100,7 +100,7 @@ def _parse_pair(where, words, columns, layout):
     try: number = float(value.replace("_", "?"))         # Python would read 1_0 as ten
     except ValueError: raise DatasetError(f"{where}: {'rank' if layout == 'ranked' else 'score'} {value[:40]!r} is not a number") from None
     if layout == "scored" and not math.isfinite(number): raise DatasetError(f"{where}: score {value} of item {item[:40]} is not a finite number; leave out what should not be recommended")
-    if layout == "ranked" and not (number >= 1 and number == math.floor(number) < 2**53): raise DatasetError(f"{where}: rank {value[:40]} is not a whole number from 1")
+    if layout == "ranked" and not (1 <= number < 2**53 and number == math.floor(number)): raise DatasetError(f"{where}: rank {value[:40]} is not a whole number from 1")
     return user, [(item, number if layout == "scored" else -number)]
 
 def _add(own, pairs, item_of, where, user, name):

@@ -470,10 +470,11 @@ class ImportanceSampledSoftmax(SampledLoss):
         log_proposal: Float[Tensor, "items"] | None = None,     # unnormalised log-probabilities of drawing each item
     ):
         super().__init__(num_negatives, "all")
-        if log_proposal is not None and not math.isfinite(torch.as_tensor(log_proposal).logsumexp(0)):
+        if log_proposal is not None: log_proposal = torch.as_tensor(log_proposal).detach()
+        if log_proposal is not None and not math.isfinite(log_proposal.logsumexp(0)):
             raise ValueError("log_proposal must hold log-probabilities: no NaN, and at least one item that can be drawn")
         self.correct_positive = bool(correct_positive)
-        self.register_buffer("log_q", None if log_proposal is None else torch.log_softmax(torch.as_tensor(log_proposal).double(), 0))
+        self.register_buffer("log_q", None if log_proposal is None else torch.log_softmax(log_proposal.double(), 0))
 
     def draw(self, targets, num_items, generator=None, seen=None, users=None):
         if self.log_q is None: return super().draw(targets, num_items, generator)

@@ -78,6 +78,7 @@ def ranking_metrics(
 ) -> dict[str, float]:                  # {"hr@1": …, "ndcg@1": …, "mrr@1": …, …}
     "Mean hit rate, NDCG and MRR over users at each cut-off; an empty `rank` raises `ValueError`."
     if _tensor(rank).numel() == 0: raise ValueError("rank is empty: there is no user to average over")
+    if min(ks) < 1: raise ValueError(f"ks must be at least 1, not {min(ks)}")
     rank, shown = _as_rank(rank), torch.arange(1, max(ks) + 1, device="cpu")
     times = torch.bincount(rank.clamp(max=max(ks) + 1).long().cpu(), minlength=max(ks) + 2)[1:-1].double()      # how often each rank was reached
     values = {"hr": torch.ones_like(times), "ndcg": ndcg(shown), "mrr": mrr(shown)}

@@ -54,6 +54,7 @@ class SeenItems:
     ):
         if items.numel() and not (0 <= int(items.min()) and int(items.max()) < num_items):
             raise ValueError(f"items must lie in 0 … {num_items - 1}; found {int(items.min())} … {int(items.max())}")
+        if int(offsets[0]) != 0 or int(offsets[-1]) != len(items) or bool((offsets.diff() < 0).any()): raise ValueError(f"offsets must rise from 0 to the number of items, {len(items)}")
         users = torch.repeat_interleave(torch.arange(len(offsets) - 1, device=items.device), offsets.diff())
         keys = torch.unique(users * num_items + items.long())               # sorted by user, then by item
         self.num_items, self.keys = num_items, keys

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterable
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from fastcore.basics import patch
 from safetensors.torch import save as as_safetensors
@@ -59,6 +60,7 @@ class RunConfig:
         set_ = lambda name, value: object.__setattr__(self, name, value)
         set_("backbone_options", backbone_options(self.backbone, self.backbone_options))
         set_("loss_options", loss_options(self.loss, self.loss_options))
+        for name, value in {**self.backbone_options, **self.loss_options}.items(): _check_writable(name, value)
         for name, kind in dict(seed=int, epochs=int, batch_size=int, eval_every=int, learning_rate=float, weight_decay=float).items():
             set_(name, _number(name, getattr(self, name), kind))
         _check_settings(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.eval_every, [self.seed], self.precision)
@@ -68,6 +70,12 @@ class RunConfig:
         if self.mask_seen != "auto" and not isinstance(self.mask_seen, bool): raise SettingError(f"mask_seen must be 'auto', True or False, not {self.mask_seen!r}")
 
     def __hash__(self): return hash(self.canonical())
+
+# %% ../nbs/system/14_runs.ipynb #9f968e01
+def _check_writable(name, value):
+    "Refuse what cannot be written into the configuration of a run."
+    try: json.dumps(value)
+    except (TypeError, ValueError): raise SettingError(f"{name} of a run must be a number, a word, true, false or nothing, which can be written down, not {type(value).__name__}; give a loss that has it to `Trainer` itself") from None
 
 # %% ../nbs/system/14_runs.ipynb #3a34c5c2
 @patch
@@ -296,12 +304,10 @@ def _writer_is_gone(name):
     parts = name.rpartition(".tmp-")[2].rsplit("-", 2)
     return len(parts) == 3 and parts[0] == platform.node() and parts[1].isdigit() and not _alive(int(parts[1]))
 
-def _alive(pid):
-    "Whether a process of this number exists."
-    try: os.kill(pid, 0)
-    except ProcessLookupError: return False
-    except PermissionError: pass
-    return True
+def _alive(pid, started=None):
+    "Whether a process of this number exists, and began at that time if one is given: numbers are given out again."
+    try: return abs(psutil.Process(pid).create_time() - float(started or "nan")) < 2 or not started
+    except psutil.NoSuchProcess: return False
 
 # %% ../nbs/system/14_runs.ipynb #62a0a58c
 def run_together(
@@ -406,8 +412,10 @@ def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
 from collections import deque
 import multiprocessing
 import traceback
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
-from contextlib import ExitStack, contextmanager
+try: import fcntl
+except ImportError: fcntl = None        # Windows
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event
 
 # %% ../nbs/system/14a_run_grid.ipynb #a66b867d
@@ -437,29 +445,88 @@ def _settings(config):
 @patch
 @contextmanager
 def claim(self: RunStore, run_ids: Iterable[str]) -> Iterator[bool]:
-    "Within this context the named runs are this process's to train; yields False if another living process has claimed one of them."
+    "Within this context the named runs are the caller's to train; yields False if another living process, or another thread, has claimed one of them."
     with ExitStack() as held:
-        yield all(_claimed(self.path/"unfinished"/f"{run_id}.claim", held) for run_id in run_ids)
+        yield all(_claimed(_claim_of(self, run_id), held) for run_id in run_ids)
+
+def _claim_of(store, run_id): return store.path/"unfinished"/f"{run_id}.claim"
 
 # %% ../nbs/system/14a_run_grid.ipynb #374b3d50
 def _claimed(path, held):
-    "Write one claim, to be removed with `held`."
+    "Take one claim, to be given back with `held`; False if a living process or another thread has it."
     path.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):                  # the second time after a void claim
-        try:
-            with open(path, "x") as file: file.write(f"{platform.node()} {os.getpid()}")
-        except FileExistsError:
-            if not _is_void(path): return False
-            path.unlink(missing_ok=True)
-        else: held.callback(path.unlink, missing_ok=True); return True
+    for _ in range(9):                  # again after a void claim, and after one that was just given back
+        try: file = _opened(path)
+        except FileNotFoundError: continue
+        locked = _locked(file)
+        if locked is False: file.close(); return False
+        if locked and not _is_at(file, path): file.close(); continue
+        if file.mode == "x":
+            file.write(text := _own_words()); file.flush()
+            if not locked: file.close()
+            held.callback(_give_back, path, file, text); return True
+        with file: text, age = file.read(), time.time() - os.fstat(file.fileno()).st_mtime; void = _is_void(text, age, locked); locked and void and path.unlink(missing_ok=True)
+        if not void: return False
+        if not locked: _put_aside(path, text)
     return False
 
-def _is_void(path):
-    "Whether the process that wrote a claim is gone."
-    try: (host, pid), age = path.read_text().rsplit(" ", 1), time.time() - path.stat().st_mtime
-    except FileNotFoundError: return True
-    except ValueError: return time.time() - path.stat().st_mtime > 60       # being written, or damaged
-    return not _alive(int(pid)) if host == platform.node() else age > 86400
+def _opened(path):
+    "The file of a claim, with mode `x` if it is new."
+    try: return open(path, "x")
+    except FileExistsError: pass
+    try: return open(path, "r+")        # over NFS a lock wants a file that can be written
+    except PermissionError: return open(path)
+
+# %% ../nbs/system/14a_run_grid.ipynb #cb7f43da
+def _locked(file):
+    "Lock an open file: True; False if another open file has the lock; None where there are no locks."
+    if fcntl is None: return None
+    try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError: return False
+    except OSError: return None
+    return True
+
+def _is_at(file, path):
+    "Whether an open file still lies at its place."
+    try: return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError: return False
+
+def _own_words(): return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.2f}"
+
+def _give_back(path, file, text):
+    "End a claim, if it is still one's own: a forked child has none of its parent's."
+    with closing(file), suppress(FileNotFoundError):
+        if _own_words() == text == path.read_text(): path.unlink()
+
+# %% ../nbs/system/14a_run_grid.ipynb #3863e792
+def _is_void(text, age, locked):
+    "Whether the process that wrote a claim is gone; on this machine a lock that could be had says so."
+    try: host, pid, *started = text.split(); pid = int(pid)
+    except ValueError: return bool(locked) or age > 60          # being written, or damaged
+    return age > 86400 or host == platform.node() and (bool(locked) or not _alive(pid, *started[:1]))
+
+def _put_aside(path, text):
+    "Take a void claim away where there are no locks: of several processes one can, and a new claim that it got instead goes back."
+    aside = temporary_sibling(path)
+    with suppress(OSError):             # another one was first
+        os.rename(path, aside)
+        if aside.read_text() != text: os.link(aside, path)
+    aside.unlink(missing_ok=True)
+
+# %% ../nbs/system/14a_run_grid.ipynb #d4debd6b
+REFRESH_SECONDS = 60.0      # between two touches of a claim, at the least
+
+def _refreshing(store, run_ids, report):
+    "A report function that touches the claims of these runs, for those who can only see how old they are."
+    last = -math.inf
+    def told(*where):
+        nonlocal last
+        if time.monotonic() - last >= REFRESH_SECONDS:
+            last = time.monotonic()
+            for run_id in run_ids:
+                with suppress(OSError): os.utime(_claim_of(store, run_id))
+        if report: report(*where)
+    return told
 
 # %% ../nbs/system/14a_run_grid.ipynb #8c574e98
 def check_seeds(seeds: int | Iterable[int]) -> list[int]:
@@ -502,21 +569,21 @@ def run_grid(
     grid = list(dict.fromkeys(c if seeds is None else c.with_options(seed=s) for c in configs for s in ([c.seed] if seeds is None else seeds)))
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
     rows, failures, stop, name = {}, {}, Event(), _namer(grid)
-    say = _Progress(progress, sum(c.epochs for c in grid), stop, name)
+    say, waits = _Progress(progress, sum(c.epochs for c in grid), stop, name), _Waits(store)
     def missing(places): return [run_id for run_id in dict.fromkeys(grid[i].run_id(splits[grid[i].dataset].fingerprint) for i in places) if run_id not in store]
     def train(places, turn):
         "The records of one pass, or errors; None if another process is at it."
         group = [grid[i] for i in places]
-        with store.claim(missing(places)) as mine:
-            if not mine: return None
-            try: return run_together(group, splits[group[0].dataset], store, device, say.of(places[0], group), turn)
+        with store.claim(lacking := missing(places)) as mine:
+            if not mine: return waits.refuse(lacking)
+            try: return run_together(group, splits[group[0].dataset], store, device, _refreshing(store, lacking, say.of(places[0], group)), turn)
             except Exception as e:
                 if e is say.error: raise
                 return [e] * len(group)
     at_once = at_once or (1 if device.type == "cuda" else torch.get_num_threads())
     passes = _passes(grid, together or (5 if device.type == "cuda" else 1))
     if at_once > 1 and device.type == "cpu" and (jobs := [(p[0], [grid[i] for i in p]) for p in passes if missing(p)]):
-        _in_processes([(group, splits[group[0].dataset]) for _, group in jobs], store, at_once, lambda n: say.done(*jobs[n]))
+        _in_processes([(group, splits[group[0].dataset]) for _, group in jobs], store, at_once, lambda n: say.done(*jobs[n]), lambda: say.say(f"{len(jobs)} passes in {min(at_once, len(jobs))} processes"))
     for places, records in _carried_out(passes, train, at_once if device.type == "cuda" else 1, device, stop):
         for i, record in zip(places, records):
             if isinstance(record, RunRecord): rows[i] = record.row()
@@ -561,6 +628,22 @@ class _Progress:
         self.epochs[number] = sum(c.epochs for c in group)
         self.say("done" if sum(self.epochs.values()) >= self.total else self.name(group) + " done")
 
+# %% ../nbs/system/14a_run_grid.ipynb #bf01dc30
+class _Waits:
+    "Says once for whom a grid waits: from the second time that a pass is refused, for then there was nothing else to do."
+    def __init__(self, store): self.store, self.refused, self.told = store, set(), set()
+    def refuse(self, run_ids):
+        "Note that these runs are another's."
+        who = next(filter(None, (self.claimant(run_id) for run_id in run_ids)), None)
+        if who and run_ids[0] in self.refused and who not in self.told:
+            self.told.add(who); warnings.warn(f"waiting for {who}, which trains {run_ids[0]}")
+        self.refused.add(run_ids[0])
+    def claimant(self, run_id):
+        "Who has claimed a run, in words."
+        with suppress(OSError, ValueError):
+            host, pid, *_ = _claim_of(self.store, run_id).read_text().split()
+            return f"process {pid} of this machine" if host == platform.node() else f"process {pid} of {host} (if it is gone, remove {run_id}.claim from the store's folder unfinished)"
+
 # %% ../nbs/system/14a_run_grid.ipynb #fbd786d5
 WAIT_SECONDS = 1.0      # before a run that another process trains is asked for again
 
@@ -600,28 +683,45 @@ def _own_stream(device):
     with torch.cuda.device(device), torch.cuda.stream(torch.cuda.Stream(device)): yield
 
 # %% ../nbs/system/14a_run_grid.ipynb #aa9fb477
-def _in_processes(jobs, store, at_once, done):
-    "Train (configurations, split) jobs in processes of their own; `done` is told the number of each that ended."
-    threads = max(1, torch.get_num_threads() // at_once)
-    before = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(at_once, len(jobs)), multiprocessing.get_context("spawn")) as pool:
+def _in_processes(jobs, store, at_once, done, look):
+    "Train (configurations, split) jobs in processes of their own; `done` is told the number of each that ended. An error of `look`, which is asked all the time, ends them, each with a checkpoint."
+    look()
+    threads, context = max(1, torch.get_num_threads() // at_once), multiprocessing.get_context("spawn")
+    before, stop = set(multiprocessing.active_children()), context.Event()
+    with ProcessPoolExecutor(min(at_once, len(jobs)), context, _may_be_stopped, (stop,)) as pool:
         futures = {pool.submit(_train_alone, group, split, store.path, threads): n for n, (group, split) in enumerate(jobs)}
+        waiting = set(futures)
         try:
-            for future in as_completed(futures):
-                if future.exception() is None and future.result(): done(futures[future])
-        except BaseException:
+            while waiting:
+                ended, waiting = wait(waiting, WAIT_SECONDS / 4, FIRST_COMPLETED)
+                for future in ended:
+                    if future.exception() is None and future.result(): done(futures[future])
+                if waiting: look()
+        except BaseException as e:
+            stop.set()
             for future in futures: future.cancel()
-            for process in set(multiprocessing.active_children()) - before: process.terminate()
+            if not isinstance(e, Exception):        # an interruption waits for nobody
+                for process in set(multiprocessing.active_children()) - before: process.terminate()
             raise
+
+# %% ../nbs/system/14a_run_grid.ipynb #71e35b65
+_stopped = Event()          # in a process of the pool, one that the parent can set
+
+def _may_be_stopped(event):
+    global _stopped
+    _stopped = event
 
 def _train_alone(group, split, path, threads):
     "Train and file one pass in this process, unless another process is at it; says whether it ended. Errors stay here, for not every one can be sent: the parent meets them again."
     torch.set_num_threads(threads)
     store = RunStore(path)
+    def watch(*_):
+        if _stopped.is_set(): raise _Stopped
     try:
-        with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
-            if mine: run_together(group, split, store, "cpu")
-    except Exception: return False
+        watch()
+        with store.claim(names := [c.run_id(split.fingerprint) for c in group]) as mine:
+            if mine: run_together(group, split, store, "cpu", _refreshing(store, names, watch))
+    except (Exception, _Stopped): return False
     return True
 
 # %% ../nbs/system/14a_run_grid.ipynb #7c06e9ea

@@ -137,7 +137,7 @@ def imported_stations(path):
 def stations():
     "Every module of the package by its name, with its file."
     named = {".".join(p.relative_to(ROOT / "ce_sce_rec").with_suffix("").parts).removesuffix(".__init__"): p for p in (ROOT / "ce_sce_rec").rglob("*.py")}
-    return {name: p for name, p in named.items() if name not in ("__init__", "_modidx")}
+    return {name: p for name, p in named.items() if name not in ("__init__", "__main__", "_modidx")}
 
 
 def test_stations_import_only_earlier_ones():

@@ -37,8 +37,7 @@ class Interactions:
         if not len(items): raise DatasetError(f"{self.name}: there is no interaction")
         if items.min() < 1 or items.max() > self.num_items:
             raise DatasetError(f"{self.name}: items must lie in 1 … {self.num_items}; found {items.min()} … {items.max()}")
-        items, offsets = np.ascontiguousarray(items, np.int32), np.ascontiguousarray(offsets, np.int64)
-        for array in (items, offsets): array.setflags(write=False)
+        items, offsets = _kept(items, np.int32), _kept(offsets, np.int64)
         for key, value in dict(items=items, offsets=offsets, num_items=int(self.num_items),
                                user_ids=_ids(self.user_ids, len(offsets) - 1, "user"),
                                item_ids=_ids(self.item_ids, self.num_items, "item"), times=_times(self.times, offsets, self.name)).items():
@@ -74,26 +73,54 @@ def _whole_numbers(values, what, name):
     "The values as an array, refused if they are no integers: a cast would cut them off."
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size: raise DatasetError(f"{name}: {what} must be integers, not {array.dtype}")
-    return array
+    return _as_int64(array, f"{name}: {what}") if array.dtype.kind == "u" else array
+
+def _as_int64(array, what):
+    "Integers of any kind as int64; larger ones are refused, for a cast would wrap them, and so would arithmetic of both kinds round them."
+    if array.dtype.kind == "u" and array.size and array.max() > 2**63 - 1: raise DatasetError(f"{what} must be below 2⁶³; found {array.max()}")
+    return array.astype(np.int64, copy=False)
 
 def _ids(ids, count, kind):
     "The original ids as a read-only array, 1 … count where none are given."
-    ids = np.arange(1, count + 1) if ids is None else np.array(ids)
+    ids = np.arange(1, count + 1) if ids is None else np.asarray(ids)
     if len(ids) != count: raise DatasetError(f"there must be one original id for each {kind}: {count}, not {len(ids)}")
-    ids.setflags(write=False)
-    return ids
+    return _kept(ids, ids.dtype)
 
 def _times(times, offsets, name):
     "The times as a read-only int64 array; whole numbers that never fall within a user, or `DatasetError`."
     if times is None: return None
-    times = np.array(times)
+    times = np.asarray(times)
     if times.shape != (offsets[-1],): raise DatasetError(f"{name}: there must be one time for each of the {offsets[-1]} interactions; times has shape {times.shape}")
     if times.dtype.kind not in "iu": raise DatasetError(f"{name}: times must be whole numbers, not {times.dtype}")
-    falls = np.flatnonzero(np.diff(times.astype(np.int64)) < 0) + 1
+    times = _as_int64(times, f"{name}: times")
+    falls = np.flatnonzero(np.diff(times) < 0) + 1
     falls = falls[~np.isin(falls, offsets)]             # from one user to the next, time may fall
     if len(falls): raise DatasetError(f"{name}: times fall within user {np.searchsorted(offsets, falls[0], 'right')}, at interaction {falls[0] + 1}: sort each user's items by time, oldest first")
-    times = times.astype(np.int64); times.setflags(write=False)
-    return times
+    return _kept(times, np.int64)
+
+# %% ../../nbs/system/05_interactions.ipynb #8f8acc48
+def _kept(array, dtype):
+    "The array as a contiguous, read-only one of this type: itself where nobody can write to it, else a copy."
+    kept = np.ascontiguousarray(array, dtype)
+    if np.may_share_memory(kept, array) and not _read_only(array): kept = kept.copy()
+    kept.setflags(write=False)
+    return kept
+
+def _read_only(array):
+    "Whether an array, what it is a view of, and so on down to the memory itself, is read-only."
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable: return False
+        array = array.base
+    try: return array is None or memoryview(array).readonly
+    except TypeError: return False          # memory of something that does not say
+
+# %% ../../nbs/system/05_interactions.ipynb #e60abb21
+@patch
+def __setstate__(self: Interactions, state):
+    "After pickle and copy: NumPy's arrays come back writeable."
+    self.__dict__.update(state)
+    for value in state.values():
+        if isinstance(value, np.ndarray): value.setflags(write=False)
 
 # %% ../../nbs/system/05_interactions.ipynb #b736a978
 def _id_array(ids, user):
@@ -104,9 +131,10 @@ def _id_array(ids, user):
         ids = list(ids)
         kinds = {str if isinstance(i, str) else int if isinstance(i, (int, np.integer)) and not isinstance(i, bool) else type(i) for i in ids}
         if kinds not in ({str}, {int}, set()): raise DatasetError(f"item ids must be integers or text, one kind for all, and none may be missing; user {user + 1} has {', '.join(sorted(k.__name__ for k in kinds))}")
-        ids = np.array(ids, None if ids else int)
+        try: ids = np.array(ids, None if kinds == {str} else int)
+        except OverflowError: raise DatasetError(f"item ids must lie in −2⁶³ … 2⁶³ − 1; user {user + 1} has others") from None
     if ids.ndim != 1 or ids.dtype.kind not in "iuU": raise DatasetError(f"the sequence of user {user + 1} must be a list of integers or text, not {'a table' if ids.ndim > 1 else ids.dtype}")
-    return ids
+    return ids if ids.dtype.kind == "U" else _as_int64(ids, f"item ids of user {user + 1}")
 
 def _time_array(times, lengths):
     "All times end to end, one for each item, whole numbers."
@@ -115,6 +143,7 @@ def _time_array(times, lengths):
     for user, (part, length) in enumerate(zip(parts, lengths)):
         if part.shape != (length,): raise DatasetError(f"times must hold one number for each item; user {user + 1} has {length} items and {len(part) if part.ndim else 'no list of'} times")
         if len(part) and (part.dtype.kind not in "iuf" or part.dtype.kind == "f" and not (part == np.floor(part)).all()): raise DatasetError(f"times must be whole numbers; those of user {user + 1} are not")
+        if not (part < 2**63 if part.dtype.kind == "u" else np.abs(part) < 2.0**63 if part.dtype.kind == "f" else np.True_).all(): raise DatasetError(f"times must be finite and below 2⁶³; those of user {user + 1} are not")
     return np.concatenate([p.astype(np.int64) for p in parts])
 
 # %% ../../nbs/system/05_interactions.ipynb #c6780b62
