@@ -418,7 +418,7 @@ def _ids_as_text(data, items, users):
     return replace(data, item_ids=text(data.item_ids, items), user_ids=text(data.user_ids, users))
 
 # %% ../nbs/system/17_cli.ipynb #ab2a07f1
-_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
+_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"source='{name}'": f"-p source {name}" for name in ("runs", "store")}, **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
 
 def _in_its_words(message):
     "A message of the library with the command line's options in place of the arguments."
