@@ -297,7 +297,7 @@ def _masking(args, grids):
 def _add_export(commands):
     p = commands.add_parser("export", help="write rows, curves and users' ranks of a store as small files", description="Write what the repository keeps of a store: <dataset>.csv, <dataset>_ablations.csv, their curves, and <dataset>_users.npz. Rows that are there stay.")
     p.add_argument("--store", default="runs"); p.add_argument("--to", help="directory of results (default: nbs/results, where there is one)")
-    p.add_argument("--commit", default="", help="the commit that the runs were made with, for the record"); p.add_argument("--runs-at-once", type=int, help="how many runs shared the device: their seconds compare only with equals")
+    p.add_argument("--commit", default="", help="the commit that the runs were made with, for the record (default: what each run recorded)"); p.add_argument("--runs-at-once", type=int, help="how many runs shared the device: their seconds compare only with equals")
     p.set_defaults(function=do_export)
 
 # %% ../nbs/system/17_cli.ipynb #fe527ce2
@@ -418,7 +418,7 @@ def _ids_as_text(data, items, users):
     return replace(data, item_ids=text(data.item_ids, items), user_ids=text(data.user_ids, users))
 
 # %% ../nbs/system/17_cli.ipynb #ab2a07f1
-_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
+_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"source='{name}'": f"-p source {name}" for name in ("runs", "store")}, **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
 
 def _in_its_words(message):
     "A message of the library with the command line's options in place of the arguments."

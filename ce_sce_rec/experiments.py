@@ -255,9 +255,11 @@ def _make_directory(path):
 def _kernel_manager():
     "A kernel manager that talks over local sockets where the system has them, and not over open TCP ports."
     from jupyter_client.manager import AsyncKernelManager
-    if os.name == "nt": return AsyncKernelManager
     from traitlets import default
     class LocalKernelManager(AsyncKernelManager):
         @default("transport")
-        def _default_transport(self): return "ipc"
+        def _default_transport(self): return "tcp" if os.name == "nt" else "ipc"
+        def format_kernel_cmd(self, extra_arguments=None): return super().format_kernel_cmd([*(extra_arguments or []), f"--IPKernelApp.exec_lines={_UNINTERRUPTED}"])
     return LocalKernelManager
+
+_UNINTERRUPTED = """__import__("logging").getLogger("IPKernelApp").addFilter(lambda record: record.getMessage() != "KeyboardInterrupt caught in kernel.")"""

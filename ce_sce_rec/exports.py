@@ -25,7 +25,7 @@ __all__ = ['export_results', 'masking_rows']
 def export_results(
     store: RunStore,
     directory: str | Path,
-    commit: str = "",                           # the commit that the runs were made with, for the record
+    commit: str = "",                           # the commit that the runs were made with, for the record; empty: what each run recorded
     runs_at_once: int | None = None,            # how many runs shared the device
     failures: dict[str, str] | None = None,     # see `stored_rows`
 ) -> dict[str, int]:

@@ -404,6 +404,7 @@ def collect(
         known = stored_rows(run_store, failures)
     check_datasets((c.dataset for c in cells), data_dir, known["dataset"])
     rows, missing = find_rows(cells, known, seeds)
+    if source == "committed" and missing and not len(rows): raise SettingError(_none_committed(missing, known))
     curves = _committed_curves(rows, results) if source == "committed" else stored_curves(run_store, rows)
     return Collected(rows.reset_index(drop=True), missing, [c for c in cells if isinstance(c, Unavailable)], curves, failures)
 
@@ -413,6 +414,12 @@ def _check_request(cells, source, device, metrics, data_dir):
     for metric in metrics: check_name("metric", metric, METRICS)
     check_name("device", str(device or "auto").split(":")[0], ("auto", "cpu", "cuda"))
     if source == "runs": resolve_device(device); check_datasets((c.dataset for c in cells), data_dir)
+
+def _none_committed(missing, known):
+    "What to say where a table would have no rows at all."
+    names = list(dict.fromkeys(c.dataset for c in missing))
+    settings = " with these settings" if set(names) & set(known["dataset"]) else ""
+    return f"there are no committed runs of {', '.join(names)}{settings}: train them with source='runs', or read a run store with source='store'"
 
 # %% ../nbs/system/15d_grids.ipynb #8cbaa73e
 def stored_rows(

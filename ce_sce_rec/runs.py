@@ -12,9 +12,11 @@ import math
 import os
 import platform
 import shutil
+import subprocess
 import time
 import warnings
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Callable, Iterable
 import numpy as np
@@ -36,7 +38,7 @@ from .randomness import seeded, stream_seed
 from .training import Trainer, TrainingResult, Turn, _check_settings, _number
 
 # %% auto #0
-__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'check_seeds', 'GridError', 'run_grid', 'learning_curves']
+__all__ = ['STORE_VERSION', 'RunConfig', 'RunRecord', 'describe_machine', 'package_version', 'source_commit', 'peak_memory', 'record_of', 'RunStore', 'run_together', 'run_one', 'as_split', 'seeded_backbone', 'check_seeds', 'GridError', 'run_grid', 'learning_curves']
 
 # %% ../nbs/system/14_runs.ipynb #c6129d83
 @dataclass(frozen=True)
@@ -128,12 +130,21 @@ def describe_machine(device: torch.device) -> dict[str, str]:
     "Device and versions, for the record: nothing that identifies a person or a path."
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     versions = {p: importlib.metadata.version(p) for p in ("torch", "numpy")}
-    return {"device": name, "python": platform.python_version(), **versions, "ce_sce_rec": package_version()}
+    return {"device": name, "python": platform.python_version(), **versions, "ce_sce_rec": package_version(), **({"commit": commit} if (commit := source_commit()) else {})}
 
 def package_version() -> str:
     "This package's version."
     from ce_sce_rec import __version__
     return __version__
+
+@lru_cache
+def source_commit(root: str | Path | None = None) -> str | None:
+    "The commit of the git checkout that the package is imported from, ten digits, with `+` if files of the package are not those of the commit; None where there is none."
+    import ce_sce_rec
+    root = Path(root or Path(ce_sce_rec.__file__).parent.parent)
+    def git(*words): return subprocess.run(["git", "--no-optional-locks", "-C", str(root), *words], capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    try: return git("rev-parse", "--short=10", "HEAD") + "+" * bool(git("status", "--porcelain", "--", "ce_sce_rec")) if (root/".git").exists() else None
+    except (OSError, subprocess.SubprocessError): return None
 
 # %% ../nbs/system/14_runs.ipynb #6d47f546
 def peak_memory(device: torch.device) -> int | None:
@@ -156,7 +167,7 @@ def row(self: RunRecord) -> dict:
     settings, r = self.config.flat(), self.result
     names = {k: settings.pop(k) for k in ("backbone", "loss", "dataset", "seed")}
     metrics = {f"{part}_{name}": value for part in ("valid", "test") for name, value in r[part].items()}
-    rest = {k: r.get(k) for k in ("seconds", "train_seconds", "eval_seconds", "members", "runs_at_once", "device", "torch", "ce_sce_rec", "split", "data_fingerprint", "split_fingerprint")}
+    rest = {k: r.get(k) for k in ("seconds", "train_seconds", "eval_seconds", "members", "runs_at_once", "device", "torch", "ce_sce_rec", "split", "data_fingerprint", "split_fingerprint")} | ({"commit": r["commit"]} if "commit" in r else {})
     return {**names, **settings, "best_epoch": r["best_epoch"], **metrics, **rest, "peak_memory": r.get("peak_memory") or np.nan}
 
 # %% ../nbs/system/14_runs.ipynb #451a16a3
