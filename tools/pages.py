@@ -107,7 +107,7 @@ def modules() -> list[str]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         dotted = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if path.name != "_modidx.py" and dotted != "__init__":
+        if path.name not in ("_modidx.py", "__main__.py") and dotted != "__init__":
             found[dotted.removesuffix(".__init__")] = path
     order = {page: n for n, (page, _) in enumerate(listed())}
     place = {name: min([order.get(nb, 10**6) + 10**3 * (not nb.startswith("system/")) for nb, *_ in chunks(name)] or [10**6]) for name in found}
