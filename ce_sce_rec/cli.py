@@ -107,7 +107,8 @@ def do_data(args) -> None:
     if args.action == "fetch":
         from ce_sce_rec.datasets.fetch import fetch
         path = fetch(args.dataset, data_directory(args.data_dir))
-        return print(f"it is {path}") if path else None
+        if path: print(f"it is {path}")
+        return _compare_fetched(args.dataset, path) if path else None
     data = load_dataset(args.dataset, args.data_dir, **_columns(args))
     if args.action == "show":
         for name, value in data.describe().items(): print(f"{name:20} {value:,.4%}" if name == "density" else f"{name:20} {value:,.2f}" if isinstance(value, float) else f"{name:20} {value:,}")
@@ -116,6 +117,15 @@ def do_data(args) -> None:
         from ce_sce_rec.audit import audit
         print(audit(data))
     if args.action == "verify" and KNOWN_FINGERPRINTS.get(data.name, data.fingerprint) != data.fingerprint: raise DatasetError(verify(data))
+    print(verify(data))
+
+# %% ../nbs/system/17_cli.ipynb #3cdf0ae6
+def _compare_fetched(name, path):
+    "Whether what was fetched becomes the papers' data, where these are known; a difference is an error."
+    from ce_sce_rec.datasets import KNOWN_FINGERPRINTS, read_path, verify
+    if name not in KNOWN_FINGERPRINTS: return
+    data = read_path(path, name=name)
+    if data.fingerprint != KNOWN_FINGERPRINTS[name]: raise DatasetError(f"{verify(data)}. The file stays at {path}")
     print(verify(data))
 
 # %% ../nbs/system/17_cli.ipynb #1e877354
