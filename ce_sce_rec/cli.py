@@ -73,11 +73,11 @@ def _named(parameters):
     return named
 
 def _number_or_word(word):
-    "A setting from the command line: a number, true or false if it reads as one."
+    "A setting from the command line: a number, or true or false (yes or no), if it reads as one."
     for kind in (int, float):
         try: return kind(word)
         except ValueError: pass
-    return {"true": True, "false": False}.get(word.lower(), word)
+    return {"true": True, "yes": True, "false": False, "no": False}.get(word.lower(), word)
 
 # %% ../nbs/system/17_cli.ipynb #c126b34c
 def _add_columns(parser):
@@ -85,10 +85,16 @@ def _add_columns(parser):
     group = parser.add_argument_group("a data set that is a table", "where its columns are not recognised by their names")
     for name in ("user", "item", "time"): group.add_argument(f"--{name}-column", metavar="NAME", help=f"the column of the {name}")
     group.add_argument("--separator", metavar="CHARACTER", help="between the columns of a CSV file")
+    group.add_argument("--ids", choices=["auto", "text", "integer"], help="take ids as text or as whole numbers (default: whole numbers if all are)")
+    group.add_argument("--no-time", action="store_true", help="there is no column of times: the rows are in time order")
+    group.add_argument("--core", type=_positive, metavar="N", help="keep users and items with at least N interactions (default: 5 for the raw files of the papers' sources, all for other tables)")
 
 def _columns(args):
     "The reader's options that were given."
-    given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, "separator": args.separator}
+    given = {**{name: getattr(args, f"{name}_column") for name in ("user", "item", "time")}, **{name: getattr(args, name) for name in ("separator", "ids", "core")}}
+    if args.no_time:
+        if given["time"]: raise SettingError("--no-time and --time-column cannot both be right")
+        given["time"] = False
     return {name: value for name, value in given.items() if value is not None}
 
 # %% ../nbs/system/17_cli.ipynb #82d83ce7
@@ -129,11 +135,15 @@ def _compare_fetched(name, path):
     print(verify(data))
 
 # %% ../nbs/system/17_cli.ipynb #1e877354
+_BACKBONES = ("sasrec", "gru4rec", "caser", "fmlprec", "bert4rec", "sasrec+")         # by hand, so that --help loads nothing
+_LOSSES = ("ce", "ce-n", "ce-eta", "sce", "ssm", "bce", "bpr", "nce", "neg", "is", "gbce")
+
 def _add_train(commands):
     p = commands.add_parser("train", help="train one run into a store", description="Train one run with the published settings of its cell, or others given by -p.")
-    p.add_argument("backbone"); p.add_argument("loss"); p.add_argument("dataset"); _add_columns(p)
+    p.add_argument("backbone", help=f"one of {', '.join(_BACKBONES)}"); p.add_argument("loss", help=f"one of {', '.join(_LOSSES)}")
+    p.add_argument("dataset", help="beauty, yelp, ml1m, synthetic, or a file of any known format"); _add_columns(p)
     p.add_argument("--seeds", type=int, nargs="+", default=[0], help="which seeds (default: 0)")
-    p.add_argument("-p", "--parameter", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"), help="another setting, for example -p epochs 20 -p alpha 10")
+    p.add_argument("-p", "--parameter", action="append", nargs=2, default=[], metavar=("NAME", "VALUE"), help="another setting: epochs, batch_size, learning_rate, weight_decay, eval_every, mask_seen, precision, or an option of the backbone (max_length, width, dropout, …) or of the loss (alpha, num_negatives, eta, c, …); the reference names them all")
     p.add_argument("--store", default="runs", help="directory of the run store (default: runs)")
     p.add_argument("--data-dir"); p.add_argument("--device", help="cpu or cuda (default: the best there is)")
     p.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -153,20 +163,21 @@ def do_train(args) -> None:
     "Train what the store lacks and print one line for each seed."
     from ce_sce_rec.experiments import progress_bar
     from ce_sce_rec.paper import settings_for
-    from ce_sce_rec.runs import RunStore, run_grid
+    from ce_sce_rec.runs import RunStore, run_grid, seeded_backbone
     from ce_sce_rec.datasets import load_dataset
     from ce_sce_rec.samples import resolve_device
     settings = _settings(_named(args.parameter), args)
     resolve_device(args.device)             # before anything is made
     data = load_dataset(args.dataset, args.data_dir, **_columns(args))
-    config = settings_for(args.backbone, args.loss, data.name).with_options(**settings)
+    config = settings_for(args.backbone, args.loss, data).with_options(**settings)
     for seed in args.seeds: config.with_options(seed=seed)      # refused before anything is made
+    seeded_backbone(config, data.leave_one_out())               # so is an option that the model refuses
     store = RunStore(args.store)
     table = run_grid([config], store, args.device, args.seeds, data={data.name: data}, progress=None if args.quiet else progress_bar())
     fingerprint = data.leave_one_out().fingerprint
     for row in table.to_dict("records"):
         name = config.with_options(seed=row["seed"]).run_id(fingerprint)
-        print(f"{name}  best epoch {row['best_epoch']:3}  test HR@10 {row['test_hr@10']:.4f}  NDCG@10 {row['test_ndcg@10']:.4f}  MRR@10 {row['test_mrr@10']:.4f}  {row['seconds']:.0f} s")
+        print(f"{name}  best epoch {row['best_epoch']:3}  test HR@10 {row['test_hr@10']:.4f}  NDCG@10 {row['test_ndcg@10']:.4f}  MRR@10 {row['test_mrr@10']:.4f}  {row['seconds']:.0f} s" + "  (no epoch was better than the first weights)" * (not row['best_epoch']))
 
 # %% ../nbs/system/17_cli.ipynb #f1b13b9c
 def _add_grid(commands):
@@ -223,7 +234,7 @@ def _grid_arguments(args, grids):
     if args.name == "masking":
         if named := [*given, *(["parameter"] if args.parameter else []), *(["plan"] if args.plan else [])]: raise SettingError(f"masking evaluates every run of the store: --{named[0]} is for the other grids")
         return {}
-    known = inspect.signature(grids.GRIDS[check_name("grid", args.name, grids.GRIDS)]).parameters
+    known = inspect.signature(grids.GRIDS[check_name("grid", args.name, [*grids.GRIDS, "masking"])]).parameters
     for name, value in _named(args.parameter).items():
         if name in given: raise SettingError(f"{name} is given twice: by --{name} and by -p {name}")
         default, words = known[check_name(f"argument of grid {args.name}", name, known)].default, value if isinstance(value, list) else [value]
@@ -293,6 +304,7 @@ def _show_grids(grids):
         cells, held = grids.grid_cells(name), ""
         if rows is not None: found, missing = map(len, grids.find_rows(cells, rows, range(1 if name == "budget" else 5))); held = f", {found:4} of {found + missing:4} runs committed"
         print(f"{name:11} {len(cells):4} cells, {len(grids.trainable(cells)):4} trainable{held}  {function.__doc__}")
+    print("masking     evaluates every stored model with seen items masked and kept; it trains nothing")
 
 def _masking(args, grids):
     "Evaluate every stored model with seen items masked and kept."
@@ -353,7 +365,8 @@ def do_evaluate(args) -> None:
     mask = {"auto": "auto", "yes": True, "no": False}[args.mask_seen]
     rows = {**{name.lower(): floor for name, floor in FLOORS.items()}, "ceiling": bayes_ceiling}
     if args.what.lower() in rows: result = rows[args.what.lower()](data, args.part, mask)
-    elif args.what.removesuffix(".gz").endswith((".csv", ".tsv", ".txt")): result = evaluate_recommendations(args.what, data, args.part, mask, args.least)
+    elif args.what.lower().removesuffix(".gz").endswith((".csv", ".tsv", ".txt")): result = evaluate_recommendations(args.what, data, args.part, mask, args.least)
+    elif Path(args.what).is_file(): raise SettingError(f"{args.what} is a file, but no format of lists: .csv, .tsv or .txt, also gzipped")
     else: result = evaluate(_trained_on(data, args, rows).model, data, args.part, mask)
     print(f"{args.what} on {data.name}, {args.part}, {len(result.ranks):,} users, seen items {'masked' if result.masked else 'kept'}")
     print("  ".join(f"{name} {value:.4f}" for name, value in result.metrics.items()))
@@ -387,7 +400,7 @@ def do_recommend(args) -> None:
     from ce_sce_rec.runs import RunStore
     if args.part and not args.histories: raise SettingError("--part goes with --histories")
     saved = load_model(args.model, args.device) if args.model else RunStore(args.store, create=False).saved_model(args.run, args.device)
-    data = load_dataset(args.dataset, args.data_dir) if args.dataset else None
+    data = load_dataset(args.dataset, args.data_dir, **(_columns(args) if Path(args.dataset).exists() else {})) if args.dataset else None      # a named set has columns of its own
     items, users = (saved.item_ids.holds, saved.user_ids and saved.user_ids.holds) if data is None else ("text" if ids.dtype.kind in "OU" else "whole numbers" for ids in (data.item_ids, data.user_ids))
     if args.histories: histories, names = _histories(args, items, users), None
     else: histories, names = [[_word_as_id(w, items) for w in _words(h)] for h in args.history], [_word_as_id(u, users) for u in args.user] if args.user else None
@@ -428,7 +441,7 @@ def _ids_as_text(data, items, users):
     return replace(data, item_ids=text(data.item_ids, items), user_ids=text(data.user_ids, users))
 
 # %% ../nbs/system/17_cli.ipynb #ab2a07f1
-_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", **{f"source='{name}'": f"-p source {name}" for name in ("runs", "store")}, **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
+_WORDS = {"with `users`": "with --user", "unknown='drop'": "--unknown drop", "empty='popularity'": "--empty popularity", "least=…": "--least", "separator=": "--separator ", "ids='text'": "--ids text", "time=False": "--no-time", "give the data set as `data`, or numbers for items 1 … N as `popularity`": "name the data set with --dataset", **{f"source='{name}'": f"-p source {name}" for name in ("runs", "store")}, **{f"{name}='…'": f"--{name}-column" for name in ("user", "item", "time")}}
 
 def _in_its_words(message):
     "A message of the library with the command line's options in place of the arguments."
@@ -449,6 +462,10 @@ def main(arguments: list[str] | None = None) -> int:
         from ce_sce_rec.runs import GridError
         print(f"ce-sce-rec: {_in_its_words(str(e))}", file=sys.stderr)
         return 1 if isinstance(e, (ExperimentError, GridError)) else 2
+    except OSError as e:                # a folder that cannot be written, a disk that is full
+        print(f"ce-sce-rec: {e.filename or 'the output'} cannot be written or read: {e.strerror or e}", file=sys.stderr)
+        if e.filename is None: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())          # what is left of it goes nowhere
+        return 2
     except KeyboardInterrupt:
         print("ce-sce-rec: interrupted; finished runs are in the store, the same command goes on from there", file=sys.stderr)
         return 130

@@ -555,7 +555,7 @@ class GridError(CeSceRecError, RuntimeError):
     def __init__(self, failures: dict[str, Exception], results: pd.DataFrame):
         self.failures, self.results = failures, results
         lines = [f"  {name}: {type(e).__name__}: {e}" for name, e in failures.items()]
-        super().__init__(f"{len(failures)} of {len(failures) + len(results)} runs failed; the others are in the store\n" + "\n".join(lines))
+        super().__init__(f"{len(failures)} of {len(failures) + len(results)} runs failed" + "; the others are in the store" * (len(results) > 0) + "\n" + "\n".join(lines))
 
 # %% ../nbs/system/14a_run_grid.ipynb #f7e5212a
 def run_grid(
