@@ -80,6 +80,7 @@ def _as_int64(array, what):
     if array.dtype.kind == "u" and array.size and array.max() > 2**63 - 1: raise DatasetError(f"{what} must be below 2⁶³; found {array.max()}")
     return array.astype(np.int64, copy=False)
 
+# %% ../../nbs/system/05_interactions.ipynb #f1a3bdd7
 def _ids(ids, count, kind):
     "The original ids as a read-only array, 1 … count where none are given."
     ids = np.arange(1, count + 1) if ids is None else np.asarray(ids)
