@@ -185,8 +185,8 @@ def check_alike(models: list[nn.Module]) -> None:
 MEMBER_LAYERS = (Linear, LayerNorm, Embedding, Dropout)
 
 def knows_members(module: nn.Module) -> bool:
-    "Whether the class whose `forward` (or `last_state`) a module has is one of ours with members, one of torch's, or says `knows_members = True` itself: a parent does not vouch for what its child computes."
-    kind = next(c for c in type(module).__mro__ if {"forward", "last_state"} & set(vars(c)))
+    "Whether the class whose `forward` (or `last_state`, or `token_states`) a module has is one of ours with members, one of torch's, or says `knows_members = True` itself: a parent does not vouch for what its child computes."
+    kind = next(c for c in type(module).__mro__ if {"forward", "last_state", "token_states"} & set(vars(c)))
     return kind in MEMBER_LAYERS or vars(kind).get("knows_members", False) or kind.__module__.startswith("torch.nn")
 
 def cannot_stack(model: nn.Module) -> str | None:

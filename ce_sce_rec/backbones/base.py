@@ -23,6 +23,7 @@ class Backbone(nn.Module):
     padding = "left"                # on which side its sequences are padded
     needs_users = False             # whether it must know who the users are
     knows_tokens = False            # whether it has `token_states`, so that it can be trained without padding
+    knows_members = False           # whether what it computes may have members in front, so that several can be stacked
 
     def __init__(self, num_items: int, max_length: int, width: int, extra_rows: int = 0):
         super().__init__()
