@@ -320,7 +320,7 @@ def _alive(pid, started=None):
     try: return abs(psutil.Process(pid).create_time() - float(started or "nan")) < 2 or not started
     except psutil.NoSuchProcess: return False
 
-# %% ../nbs/system/14_runs.ipynb #62a0a58c
+# %% ../nbs/system/14_runs_trained.ipynb #62a0a58c
 def run_together(
     configs: list[RunConfig],       # equal but for `seed`, `loss_options`, `learning_rate` and `weight_decay`
     data: Interactions | Split,     # split leave-one-out if it is not split yet
@@ -338,7 +338,7 @@ def run_together(
     failed = dict(zip(missing, _train_members([configs[i] for i in missing], [ids[i] for i in missing], split, store, device, report, turn))) if missing else {}
     return [failed.get(i) or _stored(store, run_id) for i, run_id in enumerate(ids)]
 
-# %% ../nbs/system/14_runs.ipynb #11726913
+# %% ../nbs/system/14_runs_trained.ipynb #11726913
 def _note_other_ids(store, run_ids, backbone, data):
     "Warn of stored runs whose original ids are not those of these data: the runs are the same, but recommendations would go by the old ids."
     if not run_ids: return
@@ -365,7 +365,7 @@ def of_a_kind(self: RunConfig) -> str:
     "What configurations that can be trained together have in common."
     return replace(self, seed=0, loss_options={}, learning_rate=1.0, weight_decay=0.0).canonical()
 
-# %% ../nbs/system/14_runs.ipynb #b11cf868
+# %% ../nbs/system/14_runs_trained.ipynb #b11cf868
 def _train_members(configs, ids, split, store, device, report, turn):
     "Train and file; returns an error or None for each."
     if len(configs) > 1 and not can_stack(seeded_backbone(configs[0], split)): return [x for c, i in zip(configs, ids) for x in _train_members([c], [i], split, store, device, report, turn)]      # one after the other
@@ -397,7 +397,7 @@ def _trainer_of(configs, split, device, turn=None):
                    batch_size=c.batch_size, learning_rate=[c.learning_rate for c in configs], weight_decay=[c.weight_decay for c in configs], eval_every=c.eval_every,
                    seed=[c.seed for c in configs], mask_seen=c.mask_seen, precision=c.precision, device=device, turn=turn)
 
-# %% ../nbs/system/14_runs.ipynb #f47d48e2
+# %% ../nbs/system/14_runs_trained.ipynb #f47d48e2
 def run_one(
     config: RunConfig,
     data: Interactions | Split,     # split leave-one-out if it is not split yet
@@ -419,40 +419,15 @@ def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
     with seeded(stream_seed(config.seed, "weights")), torch.device("cpu"):
         return make_backbone(config.backbone, split.interactions.num_items, split.interactions.num_users, **config.backbone_options)
 
-# %% ../nbs/system/14a_run_grid.ipynb #0227ccd1
-from collections import deque
-import multiprocessing
-import traceback
+# %% ../nbs/system/14_runs_whose.ipynb #0422d3b4
+import math
 try: import fcntl
 except ImportError: fcntl = None        # Windows
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
-from threading import Event
+from collections.abc import Iterator
+from .files import temporary_sibling
 
-# %% ../nbs/system/14a_run_grid.ipynb #a66b867d
-def _passes(grid, together):
-    "Places in the grid of runs that are trained in one pass, in the order of the grid."
-    kinds = {}
-    for i, config in enumerate(grid): kinds.setdefault((config.dataset, config.of_a_kind()) if together > 1 else i, []).append(i)
-    return [places[a:a + together] for places in kinds.values() for a in range(0, len(places), together)]
-
-def _namer(grid):
-    "A function that names some runs of this grid for people, by what tells them from its other runs."
-    kinds = {}
-    for c in grid: kinds.setdefault((c.dataset, c.backbone, c.loss), []).append(_settings(c))
-    varied = {kind: [k for k in some[0] if len({s[k] for s in some}) > 1] for kind, some in kinds.items()}
-    def name(group):
-        kind, several = (group[0].dataset, group[0].backbone, group[0].loss), lambda values: ", ".join(dict.fromkeys(values))
-        settings = "".join(f", {k} {several(_settings(c)[k] for c in group)}" for k in varied[kind])
-        seeds = several(str(c.seed) for c in group)
-        return f"{' '.join(kind)}{settings}{',' * bool(settings)} seed{'s' * (',' in seeds)} {seeds}"
-    return name
-
-def _settings(config):
-    "Every setting but the seed as text, by its name."
-    return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for k, v in config.flat().items() if k not in ("seed", "dataset", "backbone", "loss")}
-
-# %% ../nbs/system/14a_run_grid.ipynb #a66781b9
+# %% ../nbs/system/14_runs_whose.ipynb #a66781b9
 @patch
 @contextmanager
 def claim(self: RunStore, run_ids: Iterable[str]) -> Iterator[bool]:
@@ -462,7 +437,7 @@ def claim(self: RunStore, run_ids: Iterable[str]) -> Iterator[bool]:
 
 def _claim_of(store, run_id): return store.path/"unfinished"/f"{run_id}.claim"
 
-# %% ../nbs/system/14a_run_grid.ipynb #374b3d50
+# %% ../nbs/system/14_runs_whose.ipynb #374b3d50
 def _claimed(path, held):
     "Take one claim, to be given back with `held`; False if a living process or another thread has it."
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -488,7 +463,7 @@ def _opened(path):
     try: return open(path, "r+")        # over NFS a lock wants a file that can be written
     except PermissionError: return open(path)
 
-# %% ../nbs/system/14a_run_grid.ipynb #cb7f43da
+# %% ../nbs/system/14_runs_whose.ipynb #cb7f43da
 def _locked(file):
     "Lock an open file: True; False if another open file has the lock; None where there are no locks."
     if fcntl is None: return None
@@ -509,7 +484,7 @@ def _give_back(path, file, text):
     with closing(file), suppress(FileNotFoundError):
         if _own_words() == text == path.read_text(): path.unlink()
 
-# %% ../nbs/system/14a_run_grid.ipynb #3863e792
+# %% ../nbs/system/14_runs_whose.ipynb #3863e792
 def _is_void(text, age, locked):
     "Whether the process that wrote a claim is gone; on this machine a lock that could be had says so."
     try: host, pid, *started = text.split(); pid = int(pid)
@@ -524,7 +499,7 @@ def _put_aside(path, text):
         if aside.read_text() != text: os.link(aside, path)
     aside.unlink(missing_ok=True)
 
-# %% ../nbs/system/14a_run_grid.ipynb #d4debd6b
+# %% ../nbs/system/14_runs_whose.ipynb #d4debd6b
 REFRESH_SECONDS = 60.0      # between two touches of a claim, at the least
 
 def _refreshing(store, run_ids, report):
@@ -538,6 +513,37 @@ def _refreshing(store, run_ids, report):
                 with suppress(OSError): os.utime(_claim_of(store, run_id))
         if report: report(*where)
     return told
+
+# %% ../nbs/system/14a_run_grid.ipynb #0227ccd1
+from collections import deque
+import multiprocessing
+import traceback
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from threading import Event
+
+# %% ../nbs/system/14a_run_grid.ipynb #a66b867d
+def _passes(grid, together):
+    "Places in the grid of runs that are trained in one pass, in the order of the grid."
+    kinds = {}
+    for i, config in enumerate(grid): kinds.setdefault((config.dataset, config.of_a_kind()) if together > 1 else i, []).append(i)
+    return [places[a:a + together] for places in kinds.values() for a in range(0, len(places), together)]
+
+def _namer(grid):
+    "A function that names some runs of this grid for people, by what tells them from its other runs."
+    kinds = {}
+    for c in grid: kinds.setdefault((c.dataset, c.backbone, c.loss), []).append(_settings(c))
+    varied = {kind: [k for k in some[0] if len({s[k] for s in some}) > 1] for kind, some in kinds.items()}
+    def name(group):
+        kind, several = (group[0].dataset, group[0].backbone, group[0].loss), lambda values: ", ".join(dict.fromkeys(values))
+        settings = "".join(f", {k} {several(_settings(c)[k] for c in group)}" for k in varied[kind])
+        seeds = several(str(c.seed) for c in group)
+        return f"{' '.join(kind)}{settings}{',' * bool(settings)} seed{'s' * (',' in seeds)} {seeds}"
+    return name
+
+def _settings(config):
+    "Every setting but the seed as text, by its name."
+    return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for k, v in config.flat().items() if k not in ("seed", "dataset", "backbone", "loss")}
 
 # %% ../nbs/system/14a_run_grid.ipynb #8c574e98
 def check_seeds(seeds: int | Iterable[int]) -> list[int]:
