@@ -313,12 +313,7 @@ def sweep(self: RunStore, days: float = 7.0) -> list[str]:
 def _writer_is_gone(name):
     "Whether a temporary name (….tmp-HOST-PID-…) says that its writer was a process of this machine that is no more; a name without a host says nothing."
     parts = name.rpartition(".tmp-")[2].rsplit("-", 2)
-    return len(parts) == 3 and parts[0] == platform.node() and parts[1].isdigit() and not _alive(int(parts[1]))
-
-def _alive(pid, started=None):
-    "Whether a process of this number exists, and began at that time if one is given: numbers are given out again."
-    try: return abs(psutil.Process(pid).create_time() - float(started or "nan")) < 2 or not started
-    except psutil.NoSuchProcess: return False
+    return len(parts) == 3 and parts[0] == platform.node() and parts[1].isdigit() and not psutil.pid_exists(int(parts[1]))
 
 # %% ../nbs/system/14_runs_trained.ipynb #62a0a58c
 def run_together(
@@ -419,108 +414,14 @@ def seeded_backbone(config: RunConfig, split: Split) -> Backbone:
     with seeded(stream_seed(config.seed, "weights")), torch.device("cpu"):
         return make_backbone(config.backbone, split.interactions.num_items, split.interactions.num_users, **config.backbone_options)
 
-# %% ../nbs/system/14_runs_whose.ipynb #0422d3b4
-import math
-try: import fcntl
-except ImportError: fcntl = None        # Windows
-from contextlib import ExitStack, closing, contextmanager, suppress
-from collections.abc import Iterator
-from .files import temporary_sibling
-
-# %% ../nbs/system/14_runs_whose.ipynb #a66781b9
-@patch
-@contextmanager
-def claim(self: RunStore, run_ids: Iterable[str]) -> Iterator[bool]:
-    "Within this context the named runs are the caller's to train; yields False if another living process, or another thread, has claimed one of them."
-    with ExitStack() as held:
-        yield all(_claimed(_claim_of(self, run_id), held) for run_id in run_ids)
-
-def _claim_of(store, run_id): return store.path/"unfinished"/f"{run_id}.claim"
-
-# %% ../nbs/system/14_runs_whose.ipynb #374b3d50
-def _claimed(path, held):
-    "Take one claim, to be given back with `held`; False if a living process or another thread has it."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(9):                  # again after a void claim, and after one that was just given back
-        try: file = _opened(path)
-        except FileNotFoundError: continue
-        locked = _locked(file)
-        if locked is False: file.close(); return False
-        if locked and not _is_at(file, path): file.close(); continue
-        if file.mode == "x":
-            file.write(text := _own_words()); file.flush()
-            if not locked: file.close()
-            held.callback(_give_back, path, file, text); return True
-        with file: text, age = file.read(), time.time() - os.fstat(file.fileno()).st_mtime; void = _is_void(text, age, locked); locked and void and path.unlink(missing_ok=True)
-        if not void: return False
-        if not locked: _put_aside(path, text)
-    return False
-
-def _opened(path):
-    "The file of a claim, with mode `x` if it is new."
-    try: return open(path, "x")
-    except FileExistsError: pass
-    try: return open(path, "r+")        # over NFS a lock wants a file that can be written
-    except PermissionError: return open(path)
-
-# %% ../nbs/system/14_runs_whose.ipynb #cb7f43da
-def _locked(file):
-    "Lock an open file: True; False if another open file has the lock; None where there are no locks."
-    if fcntl is None: return None
-    try: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError: return False
-    except OSError: return None
-    return True
-
-def _is_at(file, path):
-    "Whether an open file still lies at its place."
-    try: return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
-    except FileNotFoundError: return False
-
-def _own_words(): return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.2f}"
-
-def _give_back(path, file, text):
-    "End a claim, if it is still one's own: a forked child has none of its parent's."
-    with closing(file), suppress(FileNotFoundError):
-        if _own_words() == text == path.read_text(): path.unlink()
-
-# %% ../nbs/system/14_runs_whose.ipynb #3863e792
-def _is_void(text, age, locked):
-    "Whether the process that wrote a claim is gone; on this machine a lock that could be had says so."
-    try: host, pid, *started = text.split(); pid = int(pid)
-    except ValueError: return bool(locked) or age > 60          # being written, or damaged
-    return age > 86400 or host == platform.node() and (bool(locked) or not _alive(pid, *started[:1]))
-
-def _put_aside(path, text):
-    "Take a void claim away where there are no locks: of several processes one can, and a new claim that it got instead goes back."
-    aside = temporary_sibling(path)
-    with suppress(OSError):             # another one was first
-        os.rename(path, aside)
-        if aside.read_text() != text: os.link(aside, path)
-    aside.unlink(missing_ok=True)
-
-# %% ../nbs/system/14_runs_whose.ipynb #d4debd6b
-REFRESH_SECONDS = 60.0      # between two touches of a claim, at the least
-
-def _refreshing(store, run_ids, report):
-    "A report function that touches the claims of these runs, for those who can only see how old they are."
-    last = -math.inf
-    def told(*where):
-        nonlocal last
-        if time.monotonic() - last >= REFRESH_SECONDS:
-            last = time.monotonic()
-            for run_id in run_ids:
-                with suppress(OSError): os.utime(_claim_of(store, run_id))
-        if report: report(*where)
-    return told
-
 # %% ../nbs/system/14a_run_grid.ipynb #0227ccd1
-from collections import deque
+from collections import Counter, deque
 import multiprocessing
 import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event
+from filelock import FileLock, Timeout
 
 # %% ../nbs/system/14a_run_grid.ipynb #a66b867d
 def _passes(grid, together):
@@ -544,6 +445,28 @@ def _namer(grid):
 def _settings(config):
     "Every setting but the seed as text, by its name."
     return {k: f"{v:.12g}" if isinstance(v, float) else str(v) for k, v in config.flat().items() if k not in ("seed", "dataset", "backbone", "loss")}
+
+# %% ../nbs/system/14a_run_grid.ipynb #c73548b8
+@patch
+@contextmanager
+def claim(self: RunStore, run_ids: Iterable[str]) -> Iterator[bool]:
+    "Within this context the named runs are the caller's to train; yields False if another process, or another thread, has claimed one of them."
+    with ExitStack() as held:
+        yield all(_claimed(self.path/"unfinished"/f"{run_id}.claim", held) for run_id in run_ids)
+
+def _claimed(path, held):
+    "Take one claim, to be given back with `held`; False if it is another's."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=0)
+    try: lock.acquire()
+    except Timeout: return False
+    held.callback(_give_back, path, lock)
+    return True
+
+def _give_back(path, lock):
+    "Remove the file, then end the lock on it: whoever opened the file in between finds a lock on a file that lies nowhere, and asks again."
+    with suppress(OSError): path.unlink()       # an open file stays on Windows
+    lock.release()
 
 # %% ../nbs/system/14a_run_grid.ipynb #8c574e98
 def check_seeds(seeds: int | Iterable[int]) -> list[int]:
@@ -586,14 +509,14 @@ def run_grid(
     grid = list(dict.fromkeys(c if seeds is None else c.with_options(seed=s) for c in configs for s in ([c.seed] if seeds is None else seeds)))
     splits = {name: as_split(_data_of(name, data, data_dir)) for name in dict.fromkeys(c.dataset for c in grid)}
     rows, failures, stop, name = {}, {}, Event(), _namer(grid)
-    say, waits = _Progress(progress, sum(c.epochs for c in grid), stop, name), _Waits(store)
+    say, waits = _Progress(progress, sum(c.epochs for c in grid), stop, name), _Waits()
     def missing(places): return [run_id for run_id in dict.fromkeys(grid[i].run_id(splits[grid[i].dataset].fingerprint) for i in places) if run_id not in store]
     def train(places, turn):
         "The records of one pass, or errors; None if another process is at it."
         group = [grid[i] for i in places]
-        with store.claim(lacking := missing(places)) as mine:
-            if not mine: return waits.refuse(lacking)
-            try: return run_together(group, splits[group[0].dataset], store, device, _refreshing(store, lacking, say.of(places[0], group)), turn)
+        with store.claim(missing(places)) as mine:
+            if not mine: return waits.refuse(name(group))
+            try: return run_together(group, splits[group[0].dataset], store, device, say.of(places[0], group), turn)
             except Exception as e:
                 if e is say.error: raise
                 return [e] * len(group)
@@ -647,19 +570,12 @@ class _Progress:
 
 # %% ../nbs/system/14a_run_grid.ipynb #bf01dc30
 class _Waits:
-    "Says once for whom a grid waits: from the second time that a pass is refused, for then there was nothing else to do."
-    def __init__(self, store): self.store, self.refused, self.told = store, set(), set()
-    def refuse(self, run_ids):
+    "Says once what a grid waits for: when a pass is refused for the second time, for then there was nothing else to do."
+    def __init__(self): self.refused = Counter()
+    def refuse(self, runs):
         "Note that these runs are another's."
-        who = next(filter(None, (self.claimant(run_id) for run_id in run_ids)), None)
-        if who and run_ids[0] in self.refused and who not in self.told:
-            self.told.add(who); warnings.warn(f"waiting for {who}, which trains {run_ids[0]}")
-        self.refused.add(run_ids[0])
-    def claimant(self, run_id):
-        "Who has claimed a run, in words."
-        with suppress(OSError, ValueError):
-            host, pid, *_ = _claim_of(self.store, run_id).read_text().split()
-            return f"process {pid} of this machine" if host == platform.node() else f"process {pid} of {host} (if it is gone, remove {run_id}.claim from the store's folder unfinished)"
+        self.refused[runs] += 1
+        if self.refused[runs] == 2: warnings.warn(f"waiting for another process, which trains {runs}")
 
 # %% ../nbs/system/14a_run_grid.ipynb #fbd786d5
 WAIT_SECONDS = 1.0      # before a run that another process trains is asked for again
@@ -736,8 +652,8 @@ def _train_alone(group, split, path, threads):
         if _stopped.is_set(): raise _Stopped
     try:
         watch()
-        with store.claim(names := [c.run_id(split.fingerprint) for c in group]) as mine:
-            if mine: run_together(group, split, store, "cpu", _refreshing(store, names, watch))
+        with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
+            if mine: run_together(group, split, store, "cpu", watch)
     except (Exception, _Stopped): return False
     return True
 
