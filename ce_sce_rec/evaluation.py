@@ -24,7 +24,7 @@ from .samples import DeviceData, Tokens, windows
 
 # %% auto #0
 __all__ = ['METRICS', 'SCORES_AT_ONCE', 'NUMBERS_AT_ONCE', 'Evaluation', 'masks_seen', 'rank_targets', 'history_cells',
-           'TopItems', 'exact_float32', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
+           'TopItems', 'history_states', 'backbone_scores', 'Histories', 'histories_of', 'evaluate',
            'evaluate_backbone', 'member_ranks', 'evaluations', 'popularity_floor', 'recency_floor', 'bayes_ceiling']
 
 # %% ../nbs/system/12_evaluation.ipynb #8b3fc8e3
@@ -186,11 +186,6 @@ def recommended(self: Evaluation, split: Split) -> dict[str, float]:
     return {f"coverage@{k}": len(np.unique(items)) / len(counts), f"popularity@{k}": float(counts[items - 1].mean()) if len(items) else float("nan"),
             "popularity of the targets": float(counts[split.interactions.items[split.targets(self.part)] - 1].mean())}
 
-# %% ../nbs/system/12_evaluation.ipynb #438ddb71
-def exact_float32():
-    "Within this context float32 matrix products are computed in float32, not in TF32."
-    return float32_products("ieee")
-
 # %% ../nbs/system/12_evaluation.ipynb #ee445a50
 NUMBERS_AT_ONCE = {"cpu": 2**22, "cuda": 2**29}     # of the largest tensor, of all members: 2 GB on a GPU
 
@@ -285,7 +280,7 @@ def _for_evaluation(model):
     training = model.training
     model.eval()
     try:
-        with exact_float32(), torch.inference_mode(): yield
+        with float32_products("ieee"), torch.inference_mode(): yield
     finally: model.train(training)
 
 # %% ../nbs/system/12_evaluation.ipynb #87a56204

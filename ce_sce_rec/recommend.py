@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from .backbones.base import Backbone
 from .datasets.interactions import Interactions, Split
 from .errors import DatasetError, ScoresError, SettingError, check_name
-from .evaluation import SCORES_AT_ONCE, exact_float32, masks_seen
+from .evaluation import SCORES_AT_ONCE, masks_seen
+from .precision import float32_products
 from .samples import windows
 
 # %% auto #0
@@ -257,7 +258,7 @@ def recommend(
     training = model.training
     model.eval()
     try:
-        with exact_float32():
+        with float32_products("ieee"):
             for batch in np.split(rows, range(batch_size, len(rows), batch_size)) if len(rows) else []:
                 _fill(found, model, numbered, batch, user_rows, k, masked, scores_at_once)
     finally: model.train(training)

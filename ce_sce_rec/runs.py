@@ -8,7 +8,6 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import math
 import os
 import platform
 import shutil
@@ -25,12 +24,12 @@ import psutil
 import torch
 from fastcore.basics import patch
 from safetensors.torch import save as as_safetensors
-from .backbones import BACKBONES, Backbone, backbone_options, make_backbone
+from .backbones import Backbone, backbone_options, make_backbone
 from .datasets import Interactions, Split, load_dataset
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, TrainingDiverged, check_name
 from .files import atomic_write, sync_directory, write_synced
 from .layers import can_stack
-from .losses import LOSSES, loss_options, make_loss
+from .losses import loss_options, make_loss
 from .model_files import SavedModel, _ids_as_json, describe, load_model, model_files, takes_users
 from .recommend import Vocabulary
 from .samples import resolve_device

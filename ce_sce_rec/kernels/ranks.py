@@ -5,19 +5,13 @@
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #de0476be
 from __future__ import annotations
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from ..precision import float32_products
 
 # %% auto #0
-__all__ = ['CELLS_AT_ONCE', 'exact_products', 'count_at_least', 'ranks_of']
-
-# %% ../../nbs/system/03d_kernels_ranks.ipynb #f04f1e50
-def exact_products() -> AbstractContextManager[None]:
-    "Within this context float32 matrix products are computed in float32, on every device."
-    return float32_products("ieee")
+__all__ = ['CELLS_AT_ONCE', 'count_at_least', 'ranks_of']
 
 # %% ../../nbs/system/03d_kernels_ranks.ipynb #6696c599
 CELLS_AT_ONCE = {"cpu": 2**22, "cuda": 2**26}
@@ -30,7 +24,7 @@ def _strips(states, items, bias, chunk) -> Iterator[tuple[slice, Tensor]]:
     memory = items.new_empty(min(rows, len(states)), len(items))
     for start in range(0, len(states), rows):
         strip = slice(start, min(start + rows, len(states)))
-        with exact_products(): scores = torch.mm(states[strip], items.T, out=memory[:strip.stop - start])
+        with float32_products("ieee"): scores = torch.mm(states[strip], items.T, out=memory[:strip.stop - start])
         if bias is not None: scores += bias.detach().to(kind)
         yield strip, scores
 
