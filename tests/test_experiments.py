@@ -123,6 +123,16 @@ def test_a_round_carries_out_its_plan_and_says_what_failed(tmp_path):
     assert "did you mean 'sasrec'" in (tmp_path / "round" / "gpu1.log").read_text()
 
 
+def test_a_round_started_in_the_background_stops_what_is_under_way(tmp_path):
+    "Such a process ignores SIGINT, and so would what it starts."
+    (tmp_path / "plan.txt").write_text("p2 --datasets synthetic --backbones sasrec --losses ce --epochs 100000 --seeds 1 --device cpu")
+    script = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    done = subprocess.run([sys.executable, "-c", script, str(ROOT / "tools" / "grid_round.py"), "plan.txt", "--store", "store", "--to", "round", "--seconds", "20"],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "gpu 0: 0 of 1 commands failed" in done.stdout, done
+    assert "interrupted; finished runs are in the store" in (tmp_path / "round" / "gpu0.log").read_text()
+
+
 def test_a_sweep_tries_every_change_and_leaves_the_settings_alone(monkeypatch):
     "What fails is left out, and the kernels see each change; times are made up, since none are worth taking without a GPU."
     monkeypatch.syspath_prepend(ROOT / "tools")

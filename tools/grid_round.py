@@ -24,7 +24,8 @@ from pathlib import Path
 import pandas as pd
 
 SAMPLE_SECONDS, EXPORT_SECONDS, GRACE_SECONDS = 2.0, 60.0, 60.0
-GRID = "import sys; from ce_sce_rec.cli import main; sys.exit(main(['grid', *sys.argv[1:]]))"
+GRID = """import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)      # a shell's background job is started with interruptions ignored
+from ce_sce_rec.cli import main; sys.exit(main(['grid', *sys.argv[1:]]))"""
 
 
 def read_plan(text):
