@@ -419,7 +419,7 @@ import multiprocessing
 import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
-from threading import Event
+from threading import Event, Thread
 from filelock import FileLock, Timeout
 
 # %% ../nbs/system/14a_run_grid.ipynb #a66b867d
@@ -637,23 +637,33 @@ def _in_processes(jobs, store, at_once, done, look):
             raise
 
 # %% ../nbs/system/14a_run_grid.ipynb #71e35b65
-_stopped = Event()          # in a process of the pool, one that the parent can set
+_stopped, _idle = Event(), Event()      # in a process of the pool the first is one that the parent can set
+_idle.set()
 
 def _may_be_stopped(event):
     global _stopped
     _stopped = event
+    Thread(target=_end_with_parent, daemon=True).start()
+
+def _end_with_parent():
+    "End this process after its parent, which may be killed: it would train on for nobody, or wait for work for ever."
+    multiprocessing.parent_process().join()
+    _stopped.set(); _idle.wait()
+    os._exit(1)
 
 def _train_alone(group, split, path, threads):
     "Train and file one pass in this process, unless another process is at it; says whether it ended. Errors stay here, for not every one can be sent: the parent meets them again."
-    torch.set_num_threads(threads)
-    store = RunStore(path)
     def watch(*_):
         if _stopped.is_set(): raise _Stopped
+    _idle.clear()
+    torch.set_num_threads(threads)
+    store = RunStore(path)
     try:
         watch()
         with store.claim(c.run_id(split.fingerprint) for c in group) as mine:
             if mine: run_together(group, split, store, "cpu", watch)
     except (Exception, _Stopped): return False
+    finally: _idle.set()
     return True
 
 # %% ../nbs/system/14a_run_grid.ipynb #7c06e9ea
