@@ -7,8 +7,11 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import signal
 import sys
+import threading
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 from .errors import CeSceRecError, DatasetError, SettingError, StoreError, check_name
 
@@ -448,12 +451,25 @@ def _in_its_words(message):
     for ours, theirs in _WORDS.items(): message = message.replace(ours, theirs)
     return message
 
+# %% ../nbs/system/17_cli.ipynb #4009f8b2
+class _Terminated(KeyboardInterrupt): "SIGTERM has come."
+
+def _terminate(*_): raise _Terminated
+
+@contextmanager
+def _until_terminated():
+    "Within this context SIGTERM is an interruption."
+    if threading.current_thread() is not threading.main_thread(): yield; return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try: yield
+    finally: signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
 # %% ../nbs/system/17_cli.ipynb #5ca3c8cb
 def main(arguments: list[str] | None = None) -> int:
     "Entry point of `ce-sce-rec`; returns the exit code."
     args = build_parser().parse_args(arguments)
     try:
-        with warnings.catch_warnings():     # a caller in Python has its own way with them afterwards
+        with _until_terminated(), warnings.catch_warnings():     # a caller in Python has its own way with them afterwards
             warnings.showwarning = lambda message, *_, **__: print(f"ce-sce-rec: note: {message}", file=sys.stderr)
             args.function(args); sys.stdout.flush()
     except BrokenPipeError: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())      # whoever read has read enough
@@ -466,9 +482,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"ce-sce-rec: {e.filename or 'the output'} cannot be written or read: {e.strerror or e}", file=sys.stderr)
         if e.filename is None: os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())          # what is left of it goes nowhere
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as e:
         print("ce-sce-rec: interrupted; finished runs are in the store, the same command goes on from there", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(e, _Terminated) else signal.SIGINT)
     return 0
 
 # %% ../nbs/system/17_cli.ipynb #2c46a8a0

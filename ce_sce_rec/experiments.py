@@ -259,7 +259,7 @@ def _kernel_manager():
     class LocalKernelManager(AsyncKernelManager):
         @default("transport")
         def _default_transport(self): return "tcp" if os.name == "nt" else "ipc"
-        def format_kernel_cmd(self, extra_arguments=None): return super().format_kernel_cmd([*(extra_arguments or []), f"--IPKernelApp.exec_lines={_UNINTERRUPTED}"])
+        def format_kernel_cmd(self, extra_arguments=None): return super().format_kernel_cmd([*(extra_arguments or []), f"--IPKernelApp.exec_lines={_QUIET_END}"])
     return LocalKernelManager
 
-_UNINTERRUPTED = """__import__("logging").getLogger("IPKernelApp").addFilter(lambda record: record.getMessage() != "KeyboardInterrupt caught in kernel.")"""
+_QUIET_END = """__import__("logging").getLogger("IPKernelApp").addFilter(lambda record: record.getMessage() != "KeyboardInterrupt caught in kernel." and "ZMQError" not in repr(record.exc_info))"""      # the second: no answer can be sent any more
