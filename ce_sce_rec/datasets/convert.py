@@ -81,7 +81,7 @@ def time_order(
     "The rows, user after user, each user's in time order; equal times keep the order of the rows."
     if times is None or (times[1:] >= times[:-1]).all(): return np.argsort(users, kind="stable")
     if times.dtype.kind == "i" and (int(users.max()) + 1) * (span := int(times.max()) - int(times.min()) + 1) < 2**62:
-        return np.argsort(users * np.int64(span) + (times.astype(np.int64) - int(times.min())), kind="stable")       # one sort instead of two
+        return np.argsort(users.astype(np.int64) * span + (times.astype(np.int64) - int(times.min())), kind="stable")       # one sort instead of two
     by_time = np.argsort(times, kind="stable")
     return by_time[np.argsort(users[by_time], kind="stable")]
 

@@ -162,8 +162,8 @@ ROWS = 1_000_000
 def _frames(stream, names, separator, quoted, time, line, problems):
     "Data frames of up to ROWS rows with the line number of each row; too long lines are noted as problems."
     import pandas as pd
-    dtypes = {name: object for name in names if name != time}
-    reader = _quietly(lambda: pd.read_csv(stream, sep=separator, header=None, names=names, dtype=dtypes, chunksize=ROWS, low_memory=False, na_filter=False,
+    dtypes, rows = {name: object for name in names if name != time}, ROWS if int(pd.__version__.split(".")[0]) >= 3 else 2**31 - 1      # before, a long line that begins a piece was cut without a word
+    reader = _quietly(lambda: pd.read_csv(stream, sep=separator, header=None, names=names, dtype=dtypes, chunksize=rows, low_memory=False, na_filter=False,
                                           index_col=False, skip_blank_lines=False, on_bad_lines="warn", quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE), problems, line)[0]
     if reader is None: return
     before = line - 1           # lines that the parser has not seen; it counts from where it began, not from the piece
