@@ -8,7 +8,9 @@ VENV   ?= .venv
 PY      = $(VENV)/bin/python
 PIP     = $(PY) -m pip install --quiet --disable-pip-version-check
 JOBS   ?= 2
-SETUP   = settings.ini setup.py pyproject.toml constraints.txt
+# make test VENV=.venv-oldest CONSTRAINTS=constraints-oldest.txt TORCH=torch==2.11: with the oldest packages that settings.ini allows
+CONSTRAINTS ?= constraints.txt
+SETUP   = settings.ini setup.py pyproject.toml $(CONSTRAINTS)
 # plain `torch` would pull the newest CUDA build; the tested version is asked for by name and first
 TORCH  ?= torch==2.13.0
 
@@ -54,12 +56,12 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.ready: $(VENV)/.made $(SETUP)
-	$(PIP) -c constraints.txt "$(TORCH)"
-	$(PIP) -c constraints.txt -e .
+	$(PIP) -c $(CONSTRAINTS) "$(TORCH)"
+	$(PIP) -c $(CONSTRAINTS) -e .
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(PIP) -c constraints.txt -e ".[dev]"
+	$(PIP) -c $(CONSTRAINTS) -e ".[dev]"
 	@touch $@
 
 clean:

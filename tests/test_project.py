@@ -1,5 +1,6 @@
 """The frame: notebooks clean and exported, README in step, links whole, nothing in the outputs that does not belong there."""
 import ast
+import configparser
 import functools
 import json
 import re
@@ -50,6 +51,12 @@ def test_notebooks_are_clean(copy):
     nbdev(("clean", "nbdev_clean"), copy)
     unclean = [str(p.relative_to(copy)) for p, text in before.items() if p.read_text() != text]
     assert not unclean, f"run nbdev_clean: {unclean}"
+
+
+def test_the_oldest_versions_are_the_lower_bounds():
+    pinned = dict(line.split("==") for line in (ROOT / "constraints-oldest.txt").read_text().splitlines() if not line.startswith("#"))
+    parser = configparser.ConfigParser(delimiters=["="]); parser.read(ROOT / "settings.ini", encoding="utf-8")
+    assert pinned == {r.split(">=")[0]: r.split(">=")[1].split(",")[0] for r in parser["DEFAULT"]["requirements"].split()}
 
 
 def test_readme_is_in_step():
